@@ -1,0 +1,3 @@
+//! The `mote` command.
+
+fn main() {}
