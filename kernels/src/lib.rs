@@ -1,2 +1,63 @@
-//! Mote.
+//! Hand-written int8 kernels: safe slices in, the same bits on every machine.
+//!
+//! A family is an operation, a cell its implementation for one instruction set, one file each:
+//! `conv_s8/scalar.rs` is the specification of convolution, `conv_s8/avx2.rs` the fast twin with
+//! the same bits. [`Kernels`] holds one cell of every family.
 #![no_std]
+
+#[cfg(feature = "std")]
+extern crate std;
+
+mod error;
+mod filter;
+mod geometry;
+mod isa;
+mod requantize;
+mod table;
+
+pub mod add_s8;
+pub mod avg_pool_s8;
+pub mod clamp_s8;
+pub mod conv_s8;
+pub mod depthwise_conv_s8;
+pub mod fully_connected_s8;
+pub mod global_avg_pool_s8;
+pub mod lookup_s8;
+pub mod max_pool_s8;
+pub mod pad_s8;
+pub mod pointwise_conv_s8;
+pub mod softmax_s8;
+
+pub use error::ShapeError;
+pub use filter::{Filter, Layout, pack};
+pub use geometry::{Geometry, MAX_EXTENT, Rows, Shape, Window};
+pub use isa::{Isa, Verified};
+pub use requantize::{
+    Clamp, Epilogue, Requantize, Rescale, multiply_by_quantized_multiplier, round_half_even,
+    rounding_divide_by_pot, saturating_rounding_doubling_high_mul,
+};
+pub use table::Kernels;
+
+/// Checks that `output_len` is some whole rows of the output, inside it from `first_row` on, and
+/// that `input` is (a ring of) the input that covers the window.
+fn check_rows(
+    geometry: &Geometry,
+    input: &Rows<'_>,
+    first_row: usize,
+    output_len: usize,
+) -> Result<(), ShapeError> {
+    if input.shape() != geometry.input() {
+        return Err(ShapeError::InputLen);
+    }
+    if input.slots() < geometry.window().span_height().min(geometry.input().height) {
+        return Err(ShapeError::InputLen);
+    }
+    let row_len = geometry.output().row_len();
+    let rows = output_len.checked_div(row_len).ok_or(ShapeError::OutputLen)?;
+    if rows * row_len != output_len
+        || first_row.checked_add(rows).is_none_or(|end| end > geometry.output().height)
+    {
+        return Err(ShapeError::OutputLen);
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! Element-wise addition, int8, of two maps with different scales.
+
+use crate::{Clamp, ShapeError};
+
+#[cfg(target_arch = "x86_64")]
+pub mod avx2;
+pub mod scalar;
+
+/// The two contracts of addition.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Sum {
+    /// `tflite`: both inputs are shifted left, rescaled to a common scale and summed; the sum is
+    /// rescaled.
+    FixedPoint {
+        /// `-zero_point` of each input.
+        offset: [i32; 2],
+        /// Q31 multiplier of each input.
+        multiplier: [i32; 2],
+        /// Power of two of each input, in `[-31, 0]`.
+        shift: [i8; 2],
+        /// Bits by which inputs are shifted left first.
+        left_shift: u8,
+        /// Q31 multiplier of the sum.
+        output_multiplier: i32,
+        /// Power of two of the sum, in `[-31, 0]`.
+        output_shift: i8,
+    },
+    /// `fp32`: `(bias + a * multiplier[0] + b * multiplier[1]) >> shift`; the bias holds both
+    /// zero points and the rounding half.
+    Linear {
+        /// Multiplier of each input.
+        multiplier: [i32; 2],
+        /// Zero points and rounding.
+        bias: i32,
+        /// Right shift, in `[0, 31]`.
+        shift: u8,
+    },
+}
+
+/// What an addition reads and writes.
+#[derive(Debug)]
+pub struct Operands<'a> {
+    /// The first input, or `None` when `output` holds it: the sum is then made in place.
+    pub lhs: Option<&'a [i8]>,
+    /// The second input.
+    pub rhs: &'a [i8],
+    /// The contract and its numbers.
+    pub sum: Sum,
+    /// Zero point of the output.
+    pub zero_point: i8,
+    /// Range of the output.
+    pub clamp: Clamp,
+    /// As long as the inputs.
+    pub output: &'a mut [i8],
+}
+
+/// [`Operands`] whose lengths were checked.
+#[derive(Debug)]
+pub struct Args<'a>(Operands<'a>);
+
+impl<'a> Args<'a> {
+    /// # Errors
+    /// [`ShapeError`] naming the operand that does not fit.
+    pub fn new(operands: Operands<'a>) -> Result<Self, ShapeError> {
+        let Operands { lhs, rhs, output, clamp, .. } = &operands;
+        if rhs.len() != output.len() || lhs.is_some_and(|lhs| lhs.len() != output.len()) {
+            return Err(ShapeError::InputLen);
+        }
+        clamp.check()?;
+        Ok(Self(operands))
+    }
+}
+
+/// The signature of a cell.
+pub type Run = fn(&mut Args<'_>);

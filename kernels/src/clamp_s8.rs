@@ -1,0 +1,38 @@
+//! Activation clamp, int8: `min(max(input, min), max)`.
+
+use crate::{Clamp, ShapeError};
+
+#[cfg(target_arch = "x86_64")]
+pub mod avx2;
+pub mod scalar;
+
+/// What it reads and writes.
+#[derive(Debug)]
+pub struct Operands<'a> {
+    /// The input, or `None` when `output` holds it: the work is then done in place.
+    pub input: Option<&'a [i8]>,
+    /// Range of the output.
+    pub clamp: Clamp,
+    /// As long as the input.
+    pub output: &'a mut [i8],
+}
+
+/// [`Operands`] whose lengths were checked.
+#[derive(Debug)]
+pub struct Args<'a>(Operands<'a>);
+
+impl<'a> Args<'a> {
+    /// # Errors
+    /// [`ShapeError`] naming the operand that does not fit.
+    pub fn new(operands: Operands<'a>) -> Result<Self, ShapeError> {
+        let Operands { input, output, clamp } = &operands;
+        if input.is_some_and(|input| input.len() != output.len()) {
+            return Err(ShapeError::InputLen);
+        }
+        clamp.check()?;
+        Ok(Self(operands))
+    }
+}
+
+/// The signature of a cell.
+pub type Run = fn(&mut Args<'_>);

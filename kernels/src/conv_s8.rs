@@ -1,0 +1,64 @@
+//! Convolution, int8: `output[y, x, o] = epilogue(o, sum(filter[o, ky, kx, i] * input[..]))`.
+
+use crate::{Epilogue, Filter, Geometry, Isa, Layout, Rows, ShapeError};
+
+#[cfg(target_arch = "x86_64")]
+pub mod avx2;
+pub mod scalar;
+
+/// What a convolution reads and writes.
+#[derive(Debug)]
+pub struct Operands<'a> {
+    /// Input, output and window.
+    pub geometry: Geometry,
+    /// `[height, width, in_channels]`, whole or the rows that are needed.
+    pub input: Rows<'a>,
+    /// `[out_channels, kernel_height * kernel_width * in_channels]`.
+    pub filter: Filter<'a>,
+    /// Bias, requantization, zero point and clamp of the output.
+    pub epilogue: Epilogue<'a>,
+    /// What a tap outside the input reads: the input's zero point.
+    pub pad_value: i8,
+    /// First output row to compute.
+    pub first_row: usize,
+    /// Some whole output rows, `[rows, out_width, out_channels]`.
+    pub output: &'a mut [i8],
+    /// At least [`scratch_bytes`] for the running cell, or it falls back to scalar.
+    pub scratch: &'a mut [i8],
+}
+
+/// [`Operands`] whose lengths were checked.
+#[derive(Debug)]
+pub struct Args<'a>(Operands<'a>);
+
+impl<'a> Args<'a> {
+    /// # Errors
+    /// [`ShapeError`] naming the operand that does not fit.
+    pub fn new(operands: Operands<'a>) -> Result<Self, ShapeError> {
+        let Operands { geometry, input, filter, epilogue, first_row, output, .. } = &operands;
+        crate::check_rows(geometry, input, *first_row, output.len())?;
+        let depth = geometry.window().taps().checked_mul(geometry.input().channels);
+        if depth != Some(filter.depth()) || filter.channels() != geometry.output().channels {
+            return Err(ShapeError::Channels);
+        }
+        epilogue.check(filter.channels())?;
+        Ok(Self(operands))
+    }
+}
+
+/// The signature of a cell.
+pub type Run = fn(&mut Args<'_>);
+
+/// The layout that the cell of `isa` reads without unpacking.
+#[must_use]
+pub const fn layout(isa: Isa, geometry: &Geometry) -> Layout {
+    let _ = (isa, geometry);
+    Layout::PLAIN
+}
+
+/// Scratch that the cell of `isa` wants for `geometry`.
+#[must_use]
+pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
+    let _ = (isa, geometry);
+    0
+}

@@ -1,0 +1,9 @@
+//! AVX2.
+
+use super::Args;
+
+/// Same bits as scalar.
+#[target_feature(enable = "avx2")]
+pub fn run(args: &mut Args<'_>) {
+    super::scalar::run(args);
+}

@@ -1,0 +1,155 @@
+//! Packed weights: one layout description for every weighted family.
+
+use crate::ShapeError;
+
+/// How a `[channels, depth]` weight matrix is interleaved in memory.
+///
+/// `channels` is the number of output channels, `depth` the number of depth steps that lie side
+/// by side: memory is `[channels / C][depth / D][C][D]` with zeros in the tail blocks. A depth
+/// step is one `(tap, input channel)` in `[kernel_height, kernel_width, input_channels]` order
+/// for convolutions, one tap for depthwise, one input for fully connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    channels: u8,
+    depth: u8,
+}
+
+impl Layout {
+    /// One output channel after the other: `[channels, depth]` as it is.
+    pub const PLAIN: Self = Self { channels: 1, depth: 1 };
+
+    /// A layout of `channels` by `depth` blocks.
+    ///
+    /// # Errors
+    /// [`ShapeError::Layout`] unless both are powers of two from 1 to 128.
+    pub const fn new(channels: u8, depth: u8) -> Result<Self, ShapeError> {
+        if !channels.is_power_of_two() || !depth.is_power_of_two() {
+            return Err(ShapeError::Layout);
+        }
+        Ok(Self { channels, depth })
+    }
+
+    /// Output channels in a block.
+    #[must_use]
+    pub const fn channels(self) -> usize {
+        self.channels as usize
+    }
+
+    /// Depth steps in a block.
+    #[must_use]
+    pub const fn depth(self) -> usize {
+        self.depth as usize
+    }
+
+    /// Bytes that a `[channels, depth]` matrix takes in this layout.
+    #[must_use]
+    pub const fn packed_len(self, channels: usize, depth: usize) -> Option<usize> {
+        let (block_channels, block_depth) = (self.channels(), self.depth());
+        let (Some(channels), Some(depth)) = (
+            channels.checked_next_multiple_of(block_channels),
+            depth.checked_next_multiple_of(block_depth),
+        ) else {
+            return None;
+        };
+        channels.checked_mul(depth)
+    }
+
+    /// Position of weight (`channel`, `step`) in a matrix of `depth` steps.
+    #[must_use]
+    #[inline]
+    pub const fn index(self, channel: usize, step: usize, depth: usize) -> usize {
+        // The block sizes are powers of two: shifts, not divisions.
+        let (channel_bits, depth_bits) =
+            (self.channels.trailing_zeros(), self.depth.trailing_zeros());
+        let block = (channel >> channel_bits)
+            .wrapping_mul(depth.wrapping_add(self.depth() - 1) >> depth_bits)
+            .wrapping_add(step >> depth_bits);
+        (block << (channel_bits + depth_bits))
+            .wrapping_add((channel & (self.channels() - 1)) << depth_bits)
+            .wrapping_add(step & (self.depth() - 1))
+    }
+}
+
+/// A `[channels, depth]` int8 weight matrix in some [`Layout`].
+#[derive(Clone, Copy, Debug)]
+pub struct Filter<'a> {
+    data: &'a [i8],
+    layout: Layout,
+    channels: usize,
+    depth: usize,
+}
+
+impl<'a> Filter<'a> {
+    /// # Errors
+    /// [`ShapeError::FilterLen`] when `data` does not hold exactly the packed matrix.
+    pub fn new(
+        data: &'a [i8],
+        layout: Layout,
+        channels: usize,
+        depth: usize,
+    ) -> Result<Self, ShapeError> {
+        if layout.packed_len(channels, depth) != Some(data.len()) {
+            return Err(ShapeError::FilterLen);
+        }
+        Ok(Self { data, layout, channels, depth })
+    }
+
+    /// The packed bytes.
+    #[must_use]
+    pub const fn data(&self) -> &'a [i8] {
+        self.data
+    }
+
+    /// The layout of [`data`](Self::data).
+    #[must_use]
+    pub const fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Output channels.
+    #[must_use]
+    pub const fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Depth steps.
+    #[must_use]
+    pub const fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Weight of output channel `channel` at depth step `step`; zero outside the matrix.
+    #[must_use]
+    #[inline]
+    pub fn at(&self, channel: usize, step: usize) -> i8 {
+        self.data.get(self.layout.index(channel, step, self.depth)).copied().unwrap_or(0)
+    }
+}
+
+/// Writes the plain `[channels, depth]` matrix `plain` in `layout` into `packed`.
+///
+/// # Errors
+/// [`ShapeError::FilterLen`] when either slice has the wrong length.
+pub fn pack(
+    plain: &[i8],
+    layout: Layout,
+    channels: usize,
+    depth: usize,
+    packed: &mut [i8],
+) -> Result<(), ShapeError> {
+    if channels.checked_mul(depth) != Some(plain.len())
+        || layout.packed_len(channels, depth) != Some(packed.len())
+        || depth == 0
+    {
+        return Err(ShapeError::FilterLen);
+    }
+    packed.fill(0);
+    for (channel, row) in plain.chunks_exact(depth).enumerate() {
+        for (step, &weight) in row.iter().enumerate() {
+            if let Some(place) = packed.get_mut(layout.index(channel, step, depth)) {
+                *place = weight;
+            }
+        }
+    }
+    Ok(())
+}

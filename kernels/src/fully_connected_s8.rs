@@ -1,0 +1,62 @@
+//! Fully connected layer, int8: a matrix-vector product.
+
+use crate::{Epilogue, Filter, Isa, Layout, ShapeError};
+
+#[cfg(target_arch = "x86_64")]
+pub mod avx2;
+pub mod scalar;
+
+/// What a fully connected layer reads and writes.
+#[derive(Debug)]
+pub struct Operands<'a> {
+    /// `[depth]`.
+    pub input: &'a [i8],
+    /// `[channels, depth]`.
+    pub filter: Filter<'a>,
+    /// Bias, requantization, zero point and clamp of the output.
+    pub epilogue: Epilogue<'a>,
+    /// `[channels]`.
+    pub output: &'a mut [i8],
+    /// At least [`scratch_bytes`] for the running cell, or it falls back to scalar.
+    pub scratch: &'a mut [i8],
+}
+
+/// [`Operands`] whose lengths were checked.
+#[derive(Debug)]
+pub struct Args<'a>(Operands<'a>);
+
+impl<'a> Args<'a> {
+    /// # Errors
+    /// [`ShapeError`] naming the operand that does not fit.
+    pub fn new(operands: Operands<'a>) -> Result<Self, ShapeError> {
+        let Operands { input, filter, epilogue, output, .. } = &operands;
+        if filter.depth() == 0 || filter.channels() == 0 {
+            return Err(ShapeError::Channels);
+        }
+        if input.len() != filter.depth() {
+            return Err(ShapeError::InputLen);
+        }
+        if output.len() != filter.channels() {
+            return Err(ShapeError::OutputLen);
+        }
+        epilogue.check(filter.channels())?;
+        Ok(Self(operands))
+    }
+}
+
+/// The signature of a cell.
+pub type Run = fn(&mut Args<'_>);
+
+/// The layout that the cell of `isa` reads without unpacking.
+#[must_use]
+pub const fn layout(isa: Isa, channels: usize, depth: usize) -> Layout {
+    let _ = (isa, channels, depth);
+    Layout::PLAIN
+}
+
+/// Scratch that the cell of `isa` wants.
+#[must_use]
+pub const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> usize {
+    let _ = (isa, channels, depth);
+    0
+}

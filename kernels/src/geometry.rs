@@ -1,0 +1,276 @@
+//! Shapes, windows and row views: checked products, no bare tuples.
+
+use crate::ShapeError;
+
+/// The largest extent of any axis; keeps every coordinate inside `i32` on every machine.
+pub const MAX_EXTENT: usize = 1 << 16;
+
+/// Height, width and channels of one feature map; activations are `[height, width, channels]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Rows.
+    pub height: usize,
+    /// Pixels of a row.
+    pub width: usize,
+    /// Values of a pixel.
+    pub channels: usize,
+}
+
+impl Shape {
+    /// A shape from its three extents.
+    #[must_use]
+    pub const fn new(height: usize, width: usize, channels: usize) -> Self {
+        Self { height, width, channels }
+    }
+
+    /// Values in the whole map, or `None` when an extent is zero or out of range or the product
+    /// does not fit.
+    #[must_use]
+    pub const fn checked_len(&self) -> Option<usize> {
+        if self.height == 0 || self.width == 0 || self.channels == 0 {
+            return None;
+        }
+        if self.height > MAX_EXTENT || self.width > MAX_EXTENT || self.channels > MAX_EXTENT {
+            return None;
+        }
+        match self.height.checked_mul(self.width) {
+            Some(pixels) => pixels.checked_mul(self.channels),
+            None => None,
+        }
+    }
+
+    /// Values in one row.
+    #[must_use]
+    pub const fn row_len(&self) -> usize {
+        self.width.saturating_mul(self.channels)
+    }
+
+    /// Pixels in the map.
+    #[must_use]
+    pub const fn pixels(&self) -> usize {
+        self.height.saturating_mul(self.width)
+    }
+}
+
+/// A sliding window. Padding at the bottom and right follows from the output's extent: a tap
+/// that falls outside the input reads the padding value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Taps down.
+    pub kernel_height: usize,
+    /// Taps across.
+    pub kernel_width: usize,
+    /// Input rows between two output rows.
+    pub stride_height: usize,
+    /// Input columns between two output columns.
+    pub stride_width: usize,
+    /// Input rows between two taps.
+    pub dilation_height: usize,
+    /// Input columns between two taps.
+    pub dilation_width: usize,
+    /// Rows of padding above the input.
+    pub pad_top: usize,
+    /// Columns of padding left of the input.
+    pub pad_left: usize,
+}
+
+impl Window {
+    /// The window of a 1x1 operation: one tap, stride one, no padding.
+    pub const UNIT: Self = Self {
+        kernel_height: 1,
+        kernel_width: 1,
+        stride_height: 1,
+        stride_width: 1,
+        dilation_height: 1,
+        dilation_width: 1,
+        pad_top: 0,
+        pad_left: 0,
+    };
+
+    /// Number of taps.
+    #[must_use]
+    pub const fn taps(&self) -> usize {
+        self.kernel_height * self.kernel_width
+    }
+
+    /// Input rows from the first tap to the last, both included.
+    #[must_use]
+    pub const fn span_height(&self) -> usize {
+        (self.kernel_height - 1) * self.dilation_height + 1
+    }
+
+    /// Input columns from the first tap to the last, both included.
+    #[must_use]
+    pub const fn span_width(&self) -> usize {
+        (self.kernel_width - 1) * self.dilation_width + 1
+    }
+}
+
+/// Input shape, output shape and window of one operation, checked against each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    input: Shape,
+    output: Shape,
+    window: Window,
+}
+
+impl Geometry {
+    /// Checks that all extents are in range and that every window has at least one tap inside
+    /// the input.
+    ///
+    /// # Errors
+    /// [`ShapeError::Extent`] for an extent that is zero or over [`MAX_EXTENT`];
+    /// [`ShapeError::Window`] when some window lies outside the input altogether.
+    pub const fn new(input: Shape, output: Shape, window: Window) -> Result<Self, ShapeError> {
+        if input.checked_len().is_none() || output.checked_len().is_none() {
+            return Err(ShapeError::Extent);
+        }
+        if let Err(error) = check_axis(
+            input.height,
+            output.height,
+            window.kernel_height,
+            window.stride_height,
+            window.dilation_height,
+            window.pad_top,
+        ) {
+            return Err(error);
+        }
+        if let Err(error) = check_axis(
+            input.width,
+            output.width,
+            window.kernel_width,
+            window.stride_width,
+            window.dilation_width,
+            window.pad_left,
+        ) {
+            return Err(error);
+        }
+        Ok(Self { input, output, window })
+    }
+
+    /// Shape of the input map.
+    #[must_use]
+    pub const fn input(&self) -> Shape {
+        self.input
+    }
+
+    /// Shape of the output map.
+    #[must_use]
+    pub const fn output(&self) -> Shape {
+        self.output
+    }
+
+    /// The window.
+    #[must_use]
+    pub const fn window(&self) -> Window {
+        self.window
+    }
+
+    /// Row of the first tap of output row `y`; negative inside the top padding.
+    #[must_use]
+    pub const fn first_row(&self, y: usize) -> isize {
+        (y * self.window.stride_height) as isize - self.window.pad_top as isize
+    }
+
+    /// Column of the first tap of output column `x`; negative inside the left padding.
+    #[must_use]
+    pub const fn first_column(&self, x: usize) -> isize {
+        (x * self.window.stride_width) as isize - self.window.pad_left as isize
+    }
+}
+
+const fn check_axis(
+    input: usize,
+    output: usize,
+    kernel: usize,
+    stride: usize,
+    dilation: usize,
+    pad: usize,
+) -> Result<(), ShapeError> {
+    const MAX_STEP: usize = 255;
+    if kernel == 0 || kernel > MAX_STEP || stride == 0 || stride > MAX_STEP {
+        return Err(ShapeError::Extent);
+    }
+    if dilation == 0 || dilation > MAX_STEP || pad > MAX_STEP {
+        return Err(ShapeError::Extent);
+    }
+    // The first window needs a tap at or after column 0, the last a tap before the end. Windows
+    // in between then have one too unless dilation jumps over the whole input; refuse that.
+    let span = (kernel - 1) * dilation + 1;
+    if pad >= span || (output - 1) * stride >= pad + input {
+        return Err(ShapeError::Window);
+    }
+    if dilation > 1 && dilation >= input && pad > 0 {
+        return Err(ShapeError::Window);
+    }
+    Ok(())
+}
+
+/// Rows of a feature map: the whole map, or the last few of them in a ring buffer.
+///
+/// Row `y` lies in slot `y % slots`; a map that is wholly in memory has as many slots as rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    data: &'a [i8],
+    shape: Shape,
+    slots: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// The whole map.
+    ///
+    /// # Errors
+    /// [`ShapeError::InputLen`] when `data` does not hold exactly `shape`.
+    pub fn whole(data: &'a [i8], shape: Shape) -> Result<Self, ShapeError> {
+        if shape.checked_len() != Some(data.len()) {
+            return Err(ShapeError::InputLen);
+        }
+        Ok(Self { data, shape, slots: shape.height })
+    }
+
+    /// A ring of `slots` rows of a map of shape `shape`; `slots` must cover the window's span.
+    ///
+    /// # Errors
+    /// [`ShapeError::InputLen`] when `data` does not hold exactly `slots` rows.
+    pub fn ring(data: &'a [i8], shape: Shape, slots: usize) -> Result<Self, ShapeError> {
+        if shape.checked_len().is_none()
+            || slots == 0
+            || slots.checked_mul(shape.row_len()) != Some(data.len())
+        {
+            return Err(ShapeError::InputLen);
+        }
+        Ok(Self { data, shape, slots })
+    }
+
+    /// Shape of the whole map, not of the part in memory.
+    #[must_use]
+    pub const fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Slots of the ring; equal to the height when the whole map is in memory.
+    #[must_use]
+    pub const fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// Row `y`, or `None` in the padding above or below the map.
+    #[must_use]
+    #[inline]
+    pub fn row(&self, y: isize) -> Option<&'a [i8]> {
+        let y = usize::try_from(y).ok().filter(|&y| y < self.shape.height)?;
+        // A whole map needs no division.
+        let slot = if y < self.slots { y } else { y.checked_rem(self.slots)? };
+        let row_len = self.shape.row_len();
+        self.data.get(slot * row_len..)?.get(..row_len)
+    }
+
+    /// The channels of pixel (`y`, `x`), or `None` in the padding.
+    #[must_use]
+    #[inline]
+    pub fn pixel(&self, y: isize, x: isize) -> Option<&'a [i8]> {
+        let x = usize::try_from(x).ok().filter(|&x| x < self.shape.width)?;
+        let channels = self.shape.channels;
+        self.row(y)?.get(x * channels..)?.get(..channels)
+    }
+}

@@ -1,0 +1,47 @@
+//! Global average pooling (GAP), int8: `output[c] = zero_point + rescale(sum(input[.., c]) + bias)`.
+
+use crate::{Clamp, Rescale, ShapeError};
+
+#[cfg(target_arch = "x86_64")]
+pub mod avx2;
+pub mod scalar;
+
+/// What global average pooling reads and writes. The factor contains `1 / pixels`.
+#[derive(Debug)]
+pub struct Operands<'a> {
+    /// `[pixels, channels]`.
+    pub input: &'a [i8],
+    /// `-pixels * zero_point` of the input.
+    pub bias: i32,
+    /// `input_scale / (pixels * output_scale)`.
+    pub rescale: Rescale,
+    /// Zero point of the output.
+    pub zero_point: i8,
+    /// Range of the output.
+    pub clamp: Clamp,
+    /// `[channels]`.
+    pub output: &'a mut [i8],
+}
+
+/// [`Operands`] whose lengths were checked.
+#[derive(Debug)]
+pub struct Args<'a>(Operands<'a>);
+
+impl<'a> Args<'a> {
+    /// # Errors
+    /// [`ShapeError`] naming the operand that does not fit.
+    pub fn new(operands: Operands<'a>) -> Result<Self, ShapeError> {
+        let Operands { input, output, clamp, .. } = &operands;
+        if output.is_empty() {
+            return Err(ShapeError::OutputLen);
+        }
+        if input.is_empty() || input.len() % output.len() != 0 {
+            return Err(ShapeError::InputLen);
+        }
+        clamp.check()?;
+        Ok(Self(operands))
+    }
+}
+
+/// The signature of a cell.
+pub type Run = fn(&mut Args<'_>);

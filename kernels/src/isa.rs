@@ -1,0 +1,77 @@
+//! The instruction sets: the only list of them.
+
+/// An instruction set that kernels are written for. All variants exist on every machine, so that
+/// a host can pack weights for a chip; only some are [available](Isa::is_available).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Isa {
+    /// Portable Rust: the specification of every family.
+    Scalar,
+    /// x86-64 with AVX2.
+    Avx2,
+}
+
+impl Isa {
+    /// Every instruction set, plainest first.
+    pub const ALL: &'static [Self] = &[Self::Scalar, Self::Avx2];
+
+    /// The name used on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::Avx2 => "avx2",
+        }
+    }
+
+    /// The instruction set called `name`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|isa| isa.name() == name)
+    }
+
+    /// Whether this machine has it. With feature `std` the processor is asked; without, the
+    /// compiler's target features decide.
+    #[must_use]
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Scalar => true,
+            Self::Avx2 => avx2_is_available(),
+        }
+    }
+
+    /// The fastest one that this machine has.
+    #[must_use]
+    pub fn best() -> Self {
+        Self::ALL.iter().rev().copied().find(|isa| isa.is_available()).unwrap_or(Self::Scalar)
+    }
+}
+
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
+fn avx2_is_available() -> bool {
+    std::is_x86_feature_detected!("avx2")
+}
+
+#[cfg(not(all(target_arch = "x86_64", feature = "std")))]
+fn avx2_is_available() -> bool {
+    cfg!(all(target_arch = "x86_64", target_feature = "avx2"))
+}
+
+/// The proof that this machine has an instruction set: only [`Verified::new`] makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified(Isa);
+
+impl Verified {
+    /// Asks the machine.
+    #[must_use]
+    pub fn new(isa: Isa) -> Option<Self> {
+        isa.is_available().then_some(Self(isa))
+    }
+
+    /// What was verified.
+    #[must_use]
+    pub const fn isa(self) -> Isa {
+        self.0
+    }
+}

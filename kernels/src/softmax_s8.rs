@@ -1,0 +1,46 @@
+//! Softmax, int8, in fixed point; the output has scale 1/256 and zero point -128.
+
+use crate::ShapeError;
+
+#[cfg(target_arch = "x86_64")]
+pub mod avx2;
+pub mod scalar;
+
+/// What softmax reads and writes.
+#[derive(Debug)]
+pub struct Operands<'a> {
+    /// `[rows, depth]`.
+    pub input: &'a [i8],
+    /// Values of a row.
+    pub depth: usize,
+    /// Q31 multiplier of `beta * input_scale * 2^26`.
+    pub multiplier: i32,
+    /// Its power of two, in `[0, 30]`.
+    pub left_shift: u8,
+    /// Differences to the maximum below this one count as zero probability.
+    pub diff_min: i32,
+    /// `[rows, depth]`.
+    pub output: &'a mut [i8],
+}
+
+/// [`Operands`] whose lengths were checked.
+#[derive(Debug)]
+pub struct Args<'a>(Operands<'a>);
+
+impl<'a> Args<'a> {
+    /// # Errors
+    /// [`ShapeError`] naming the operand that does not fit.
+    pub fn new(operands: Operands<'a>) -> Result<Self, ShapeError> {
+        let Operands { input, depth, output, .. } = &operands;
+        if *depth == 0 || input.len() % depth != 0 {
+            return Err(ShapeError::InputLen);
+        }
+        if input.len() != output.len() {
+            return Err(ShapeError::OutputLen);
+        }
+        Ok(Self(operands))
+    }
+}
+
+/// The signature of a cell.
+pub type Run = fn(&mut Args<'_>);

@@ -1,0 +1,78 @@
+//! Dispatch: resolve once, call safely for ever.
+
+use crate::{Isa, Verified};
+
+macro_rules! kernels {
+    ($($family:ident: $doc:literal,)*) => {
+        /// One cell a family, chosen once. A plain value: no globals, no atomics.
+        #[derive(Clone, Copy, Debug)]
+        pub struct Kernels {
+            isa: Isa,
+            $($family: crate::$family::Run,)*
+        }
+
+        impl Kernels {
+            /// The specification: scalar cells only.
+            pub const SCALAR: Self =
+                Self { isa: Isa::Scalar, $($family: crate::$family::scalar::run,)* };
+
+            /// The cells of a verified instruction set.
+            #[must_use]
+            pub fn new(verified: Verified) -> Self {
+                match verified.isa() {
+                    #[cfg(target_arch = "x86_64")]
+                    #[allow(unsafe_code, reason = "the shim between safe callers and cells")]
+                    Isa::Avx2 => Self {
+                        isa: Isa::Avx2,
+                        // SAFETY: a `Verified` proves that this machine has AVX2.
+                        $($family: |args| unsafe { crate::$family::avx2::run(args) },)*
+                    },
+                    _ => Self::SCALAR,
+                }
+            }
+
+            $(
+                #[doc = $doc]
+                #[inline]
+                pub fn $family(&self, args: &mut crate::$family::Args<'_>) {
+                    (self.$family)(args);
+                }
+            )*
+        }
+    };
+}
+
+kernels! {
+    conv_s8: "Convolution.",
+    pointwise_conv_s8: "1x1 convolution with stride one.",
+    depthwise_conv_s8: "Depthwise convolution.",
+    fully_connected_s8: "Fully connected layer.",
+    add_s8: "Element-wise addition.",
+    avg_pool_s8: "Average pooling.",
+    global_avg_pool_s8: "Global average pooling.",
+    max_pool_s8: "Maximum pooling.",
+    softmax_s8: "Softmax.",
+    pad_s8: "Padding.",
+    clamp_s8: "Activation clamp.",
+    lookup_s8: "Element-wise function by table.",
+}
+
+impl Kernels {
+    /// The cells of `isa`, or `None` on a machine without it.
+    #[must_use]
+    pub fn for_isa(isa: Isa) -> Option<Self> {
+        Verified::new(isa).map(Self::new)
+    }
+
+    /// The fastest cells that this machine can run.
+    #[must_use]
+    pub fn best() -> Self {
+        Self::for_isa(Isa::best()).unwrap_or(Self::SCALAR)
+    }
+
+    /// The instruction set these cells are written for.
+    #[must_use]
+    pub const fn isa(&self) -> Isa {
+        self.isa
+    }
+}
