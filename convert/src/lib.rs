@@ -1,1 +1,3 @@
 //! Mote.
+
+pub mod graph;
