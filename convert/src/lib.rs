@@ -1,3 +1,6 @@
 //! Mote.
 
+pub mod files;
 pub mod graph;
+#[doc(hidden)]
+pub mod testing;
