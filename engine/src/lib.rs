@@ -1,2 +1,43 @@
-//! Mote.
+//! Runs a Mote blob in place: no heap, no copies, no surprises.
+//!
+//! `&[u8] -> Blob -> Model -> Session -> &[i8]`, each stage a proof for the next:
+//!
+//! ```
+//! use mote_engine::{Kernels, Model, Session};
+//!
+//! fn classify(blob: &[u8], picture: &[i8], arena: &mut [i8]) -> Option<u16> {
+//!     let model = Model::parse(blob).ok()?;
+//!     let mut session = Session::new(model, Kernels::best(), arena).ok()?;
+//!     session.run_on(picture).ok()?;
+//!     session.top_k::<1>().first().map(|best| best.class)
+//! }
+//! ```
 #![no_std]
+#![forbid(unsafe_code)]
+
+pub mod format;
+#[doc(hidden)]
+pub mod include;
+
+mod arena;
+mod blob;
+mod error;
+mod model;
+mod observe;
+mod ops;
+mod receive;
+mod session;
+
+pub use arena::Arena;
+pub use blob::Blob;
+pub use error::{OpFault, ParseError, PlanError, RunError, TensorFault};
+pub use format::{Numerics, OpKind};
+pub use model::{Model, TensorView};
+pub use mote_kernels::{Isa, Kernels};
+pub use observe::Observer;
+pub use ops::{
+    Add, Clamped, Conv, Depthwise, GlobalPool, Lookup, Matrix, Op, Pad, Pool, Softmax,
+    can_run_in_place, ring_bytes,
+};
+pub use receive::{ReceiveError, receive};
+pub use session::{Score, Session};

@@ -1,0 +1,279 @@
+//! `Blob -> Model`: proves every shape, table, packing length and plan window once.
+
+use crate::blob::{Blob, saturating_u32};
+use crate::error::{OpFault, ParseError, TensorFault};
+use crate::format::{self, ElementType, MetadataKey, NO_TENSOR, Numerics, OpKind};
+use crate::ops::Op;
+use core::ops::Range;
+use mote_kernels::Shape;
+
+/// A network that borrows everything from its blob. A `Model` is a proof: every operation it
+/// yields can be run in an arena of [`arena_bytes`](Self::arena_bytes) without another check.
+#[derive(Clone, Copy, Debug)]
+pub struct Model<'a> {
+    blob: Blob<'a>,
+}
+
+impl<'a> Model<'a> {
+    /// Parses and proves a blob.
+    ///
+    /// # Errors
+    /// [`ParseError`] naming the record that is not sound.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
+        let model = Self { blob: Blob::parse(bytes)? };
+        model.prove()?;
+        Ok(model)
+    }
+
+    /// The blob.
+    #[must_use]
+    pub const fn blob(&self) -> &Blob<'a> {
+        &self.blob
+    }
+
+    /// Bytes of arena that a session needs.
+    #[must_use]
+    pub const fn arena_bytes(&self) -> usize {
+        self.blob.arena_bytes()
+    }
+
+    /// The contract the blob was made for.
+    #[must_use]
+    pub const fn numerics(&self) -> Numerics {
+        self.blob.numerics()
+    }
+
+    /// Number of operations.
+    #[must_use]
+    pub const fn op_count(&self) -> usize {
+        self.blob.ops().len()
+    }
+
+    /// Operation `index`, decoded; `None` past the end.
+    #[must_use]
+    pub fn op(&self, index: usize) -> Option<Op<'a>> {
+        Op::decode(&self.blob, index).ok()
+    }
+
+    /// Kind of operation `index`.
+    #[must_use]
+    pub fn kind(&self, index: usize) -> Option<OpKind> {
+        OpKind::from_code(self.blob.ops().get(index)?.kind)
+    }
+
+    /// Number of tensors: the input and one output an operation.
+    #[must_use]
+    pub const fn tensor_count(&self) -> usize {
+        self.blob.tensors().len()
+    }
+
+    /// Tensor `index`: 0 is the network's input, `i + 1` the output of operation `i`.
+    #[must_use]
+    pub fn tensor(&self, index: usize) -> Option<TensorView> {
+        self.blob.tensors().get(index).map(TensorView::new)
+    }
+
+    /// The network's input.
+    #[must_use]
+    pub fn input(&self) -> TensorView {
+        self.tensor(0).unwrap_or(TensorView::NOTHING)
+    }
+
+    /// The network's output.
+    #[must_use]
+    pub fn output(&self) -> TensorView {
+        self.tensor(self.op_count()).unwrap_or(TensorView::NOTHING)
+    }
+
+    /// Name of tensor `index`, which is also the name of the operation that writes it.
+    #[must_use]
+    pub fn name(&self, index: usize) -> Option<&'a str> {
+        self.blob.metadata(MetadataKey::Names)?.lines().nth(index)
+    }
+
+    /// Name of class `index`.
+    #[must_use]
+    pub fn label(&self, index: usize) -> Option<&'a str> {
+        self.blob.metadata(MetadataKey::Labels)?.lines().nth(index)
+    }
+
+    fn prove(&self) -> Result<(), ParseError> {
+        let mut families = 0_u32;
+        for (index, tensor) in self.blob.tensors().iter().enumerate() {
+            self.prove_tensor(tensor)
+                .map_err(|fault| ParseError::Tensor { index: small(index), fault })?;
+        }
+        for (index, record) in self.blob.ops().iter().enumerate() {
+            self.prove_inputs(index, record)
+                .and_then(|()| Op::decode(&self.blob, index))
+                .and_then(|op| {
+                    families |= 1_u32.wrapping_shl(u32::from(record.kind));
+                    self.prove_scratch(index, &op)
+                })
+                .map_err(|fault| ParseError::Op { index: small(index), fault })?;
+        }
+        if families != self.blob.families() {
+            return Err(ParseError::Header {
+                offset: saturating_u32(core::mem::offset_of!(format::Header, families)),
+            });
+        }
+        self.prove_lifetimes()
+    }
+
+    fn prove_tensor(&self, tensor: &format::Tensor) -> Result<(), TensorFault> {
+        let view = TensorView::new(tensor);
+        let len = view.shape.checked_len().ok_or(TensorFault::Shape)?;
+        ElementType::from_code(tensor.element).ok_or(TensorFault::Element)?;
+        if !(tensor.scale.is_finite() && tensor.scale > 0.0) {
+            return Err(TensorFault::Scale);
+        }
+        let aligned = view.offset.is_multiple_of(format::ALIGNMENT);
+        match view.offset.checked_add(len) {
+            Some(end) if aligned && end <= self.arena_bytes() => Ok(()),
+            _ => Err(TensorFault::Window),
+        }
+    }
+
+    /// Operation `i` reads tensors up to `i` and writes tensor `i + 1`, so that order and
+    /// definition need no further field.
+    fn prove_inputs(&self, index: usize, record: &format::Op) -> Result<(), OpFault> {
+        let kind = OpKind::from_code(record.kind).ok_or(OpFault::Kind { code: record.kind })?;
+        let [first, second] = record.inputs;
+        let binary = matches!(kind, OpKind::Add);
+        if usize::from(first) > index
+            || (binary && usize::from(second) > index)
+            || (!binary && second != NO_TENSOR)
+        {
+            return Err(OpFault::Input);
+        }
+        Ok(())
+    }
+
+    fn prove_scratch(&self, index: usize, op: &Op<'_>) -> Result<(), OpFault> {
+        let scratch = op.scratch();
+        if scratch.is_empty() {
+            return Ok(());
+        }
+        if scratch.end > self.arena_bytes() || !scratch.start.is_multiple_of(format::ALIGNMENT) {
+            return Err(OpFault::Scratch);
+        }
+        let in_use = (0..self.tensor_count())
+            .filter(|&tensor| self.is_live(tensor, index))
+            .filter_map(|tensor| self.tensor(tensor))
+            .any(|tensor| overlap(&tensor.window(), &scratch));
+        if in_use { Err(OpFault::Scratch) } else { Ok(()) }
+    }
+
+    /// Whether tensor `tensor` holds something while operation `op` runs.
+    fn is_live(&self, tensor: usize, op: usize) -> bool {
+        let Some(record) = self.blob.tensors().get(tensor) else { return false };
+        tensor <= op + 1 && usize::from(record.last_use) >= op
+    }
+
+    fn prove_lifetimes(&self) -> Result<(), ParseError> {
+        let fault = |index: usize, fault| Err(ParseError::Tensor { index: small(index), fault });
+        let (tensors, ops) = (self.blob.tensors(), self.blob.ops());
+        for (index, tensor) in tensors.iter().enumerate() {
+            let readers = ops
+                .iter()
+                .enumerate()
+                .filter(|(_, op)| op.inputs.iter().any(|&input| usize::from(input) == index));
+            let last = if index == ops.len() {
+                // The output is read by the caller.
+                Some(ops.len())
+            } else {
+                readers.map(|(reader, _)| reader).last()
+            };
+            if last != Some(usize::from(tensor.last_use)) {
+                return fault(index, TensorFault::LastUse);
+            }
+            let window = TensorView::new(tensor).window();
+            for (earlier, other) in tensors.iter().enumerate().take(index) {
+                // Tensor `index` is written by operation `index - 1`.
+                let writer = index - 1;
+                let needed = usize::from(other.last_use) >= writer;
+                if needed && overlap(&window, &TensorView::new(other).window()) {
+                    let in_place = ops.get(writer).is_some_and(|op| {
+                        op.flags & format::IN_PLACE != 0
+                            && usize::from(op.inputs[0]) == earlier
+                            && usize::from(other.last_use) == writer
+                            && tensor.offset == other.offset
+                    });
+                    if !in_place {
+                        return fault(index, TensorFault::Overlap { with: small(earlier) });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An activation tensor and its place in the arena.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TensorView {
+    /// `[height, width, channels]`.
+    pub shape: Shape,
+    /// Byte offset in the arena.
+    pub offset: usize,
+    /// Real value of one step.
+    pub scale: f32,
+    /// Stored value of real zero.
+    pub zero_point: i8,
+    /// Index of the last operation that reads it.
+    pub last_use: usize,
+}
+
+impl TensorView {
+    const NOTHING: Self =
+        Self { shape: Shape::new(0, 0, 0), offset: 0, scale: 1.0, zero_point: 0, last_use: 0 };
+
+    fn new(tensor: &format::Tensor) -> Self {
+        Self {
+            shape: Shape::new(
+                tensor.height as usize,
+                tensor.width as usize,
+                tensor.channels as usize,
+            ),
+            offset: tensor.offset as usize,
+            scale: tensor.scale,
+            zero_point: tensor.zero_point,
+            last_use: usize::from(tensor.last_use),
+        }
+    }
+
+    /// Number of values.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match self.shape.checked_len() {
+            Some(len) => len,
+            None => 0,
+        }
+    }
+
+    /// Whether there are no values; never true for a tensor of a parsed model.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Its bytes in the arena.
+    #[must_use]
+    pub const fn window(&self) -> Range<usize> {
+        self.offset..self.offset + self.len()
+    }
+
+    /// The real value of the stored `value`.
+    #[must_use]
+    pub fn dequantize(&self, value: i8) -> f32 {
+        f32::from(i16::from(value) - i16::from(self.zero_point)) * self.scale
+    }
+}
+
+fn overlap(a: &Range<usize>, b: &Range<usize>) -> bool {
+    a.start < b.end && b.start < a.end
+}
+
+fn small(index: usize) -> u16 {
+    u16::try_from(index).unwrap_or(u16::MAX)
+}

@@ -1,0 +1,281 @@
+//! Operations: a record decoded into checked kernel operands, and run.
+//!
+//! Decoding is the proof and the preparation at once: [`Model::parse`](crate::Model::parse)
+//! decodes every record to show that it can be, a session decodes it again to run it.
+
+mod elementwise;
+mod pool;
+mod softmax;
+mod weighted;
+
+use crate::blob::Blob;
+use crate::error::OpFault;
+use crate::format::{self, IN_PLACE, OpKind};
+use crate::model::TensorView;
+use core::ops::Range;
+use mote_kernels::{Clamp, Geometry, Kernels, Shape, ShapeError, Window};
+
+pub use elementwise::{Add, Clamped, Lookup, Pad};
+pub use pool::{GlobalPool, Pool};
+pub use softmax::Softmax;
+pub use weighted::{Conv, Depthwise, Matrix, can_run_in_place, ring_bytes};
+
+/// A decoded operation.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Op<'a> {
+    /// Convolution.
+    Conv(Conv<'a>),
+    /// 1x1 convolution.
+    PointwiseConv(Matrix<'a>),
+    /// Depthwise convolution.
+    DepthwiseConv(Depthwise<'a>),
+    /// Fully connected.
+    FullyConnected(Matrix<'a>),
+    /// Addition.
+    Add(Add),
+    /// Average pooling.
+    AvgPool(Pool),
+    /// Maximum pooling.
+    MaxPool(Pool),
+    /// Global average pooling.
+    GlobalAvgPool(GlobalPool),
+    /// Softmax.
+    Softmax(Softmax),
+    /// Padding.
+    Pad(Pad),
+    /// Activation clamp.
+    Clamp(Clamped),
+    /// Element-wise function by table.
+    Lookup(Lookup<'a>),
+}
+
+impl<'a> Op<'a> {
+    pub(crate) fn decode(blob: &Blob<'a>, index: usize) -> Result<Self, OpFault> {
+        let record = Record::new(blob, index)?;
+        let kind =
+            OpKind::from_code(record.op.kind).ok_or(OpFault::Kind { code: record.op.kind })?;
+        Ok(match kind {
+            OpKind::Conv => Self::Conv(Conv::decode(&record)?),
+            OpKind::PointwiseConv => Self::PointwiseConv(Matrix::decode_pointwise(&record)?),
+            OpKind::DepthwiseConv => Self::DepthwiseConv(Depthwise::decode(&record)?),
+            OpKind::FullyConnected => {
+                Self::FullyConnected(Matrix::decode_fully_connected(&record)?)
+            }
+            OpKind::Add => Self::Add(Add::decode(&record)?),
+            OpKind::AvgPool => Self::AvgPool(Pool::decode(&record)?),
+            OpKind::MaxPool => Self::MaxPool(Pool::decode(&record)?),
+            OpKind::GlobalAvgPool => Self::GlobalAvgPool(GlobalPool::decode(&record)?),
+            OpKind::Softmax => Self::Softmax(Softmax::decode(&record)?),
+            OpKind::Pad => Self::Pad(Pad::decode(&record)?),
+            OpKind::Clamp => Self::Clamp(Clamped::decode(&record)?),
+            OpKind::Lookup => Self::Lookup(Lookup::decode(&record)?),
+        })
+    }
+
+    /// Runs in `arena`. A parsed model never yields an error here; a caller that has one anyway
+    /// sees which operand did not fit.
+    pub(crate) fn run(&self, kernels: &Kernels, arena: &mut [i8]) -> Result<(), ShapeError> {
+        match self {
+            Self::Conv(op) => op.run(kernels, arena),
+            Self::PointwiseConv(op) => op.run_pointwise(kernels, arena),
+            Self::DepthwiseConv(op) => op.run(kernels, arena),
+            Self::FullyConnected(op) => op.run_fully_connected(kernels, arena),
+            Self::Add(op) => op.run(kernels, arena),
+            Self::AvgPool(op) => op.run_average(kernels, arena),
+            Self::MaxPool(op) => op.run_max(kernels, arena),
+            Self::GlobalAvgPool(op) => op.run(kernels, arena),
+            Self::Softmax(op) => op.run(kernels, arena),
+            Self::Pad(op) => op.run(kernels, arena),
+            Self::Clamp(op) => op.run(kernels, arena),
+            Self::Lookup(op) => op.run(kernels, arena),
+        }
+    }
+
+    /// Its scratch in the arena; empty for most.
+    #[must_use]
+    pub const fn scratch(&self) -> Range<usize> {
+        match self {
+            Self::Conv(op) => op.place.scratch(),
+            Self::DepthwiseConv(op) => op.place.scratch(),
+            Self::PointwiseConv(op) | Self::FullyConnected(op) => op.place.scratch(),
+            _ => 0..0,
+        }
+    }
+
+    /// Multiply-accumulates of one run; 0 for operations without weights.
+    #[must_use]
+    pub fn macs(&self) -> u64 {
+        match self {
+            Self::Conv(op) => product(op.geometry.output().pixels(), op.filter),
+            Self::PointwiseConv(op) => product(op.pixels, op.filter),
+            Self::FullyConnected(op) => product(1, op.filter),
+            Self::DepthwiseConv(op) => product(op.geometry.output().pixels(), op.filter),
+            _ => 0,
+        }
+    }
+}
+
+fn product(pixels: usize, filter: mote_kernels::Filter<'_>) -> u64 {
+    (pixels as u64) * (filter.channels() as u64) * (filter.depth() as u64)
+}
+
+/// Arena windows of an operation with one input.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    input: (usize, usize),
+    output: (usize, usize),
+    scratch: (usize, usize),
+    in_place: bool,
+}
+
+impl Place {
+    const fn scratch(&self) -> Range<usize> {
+        self.scratch.0..self.scratch.1
+    }
+
+    /// Input, output and scratch as slices, the output apart from the input.
+    fn split<'s>(
+        &self,
+        arena: &'s mut [i8],
+    ) -> Result<(&'s [i8], &'s mut [i8], &'s mut [i8]), ShapeError> {
+        let windows = [self.input.0..self.input.1, self.output.0..self.output.1, self.scratch()];
+        let [input, output, scratch] =
+            arena.get_disjoint_mut(windows).map_err(|_| ShapeError::InputLen)?;
+        Ok((input, output, scratch))
+    }
+
+    /// Input, when it lies apart, and output.
+    fn split_elementwise<'s>(
+        &self,
+        arena: &'s mut [i8],
+    ) -> Result<(Option<&'s [i8]>, &'s mut [i8]), ShapeError> {
+        if self.in_place {
+            let output =
+                arena.get_mut(self.output.0..self.output.1).ok_or(ShapeError::OutputLen)?;
+            return Ok((None, output));
+        }
+        let (input, output, _) = self.split(arena)?;
+        Ok((Some(input), output))
+    }
+}
+
+/// A record with the tensors it names.
+pub(crate) struct Record<'b, 'a> {
+    blob: &'b Blob<'a>,
+    op: &'a format::Op,
+    input: TensorView,
+    output: TensorView,
+}
+
+impl<'b, 'a> Record<'b, 'a> {
+    fn new(blob: &'b Blob<'a>, index: usize) -> Result<Self, OpFault> {
+        let op = blob.ops().get(index).ok_or(OpFault::Input)?;
+        let tensor =
+            |index: usize| blob.tensors().get(index).map(TensorView::new).ok_or(OpFault::Input);
+        Ok(Self { blob, op, input: tensor(usize::from(op.inputs[0]))?, output: tensor(index + 1)? })
+    }
+
+    fn second_input(&self) -> Result<TensorView, OpFault> {
+        let index = usize::from(self.op.inputs[1]);
+        self.blob.tensors().get(index).map(TensorView::new).ok_or(OpFault::Input)
+    }
+
+    fn in_place(&self) -> bool {
+        self.op.flags & IN_PLACE != 0
+    }
+
+    /// Windows of an operation whose output may not share memory with its input.
+    fn place_apart(&self) -> Result<Place, OpFault> {
+        if self.in_place() { Err(OpFault::InPlace) } else { self.place() }
+    }
+
+    /// Windows of an element-wise operation: same length, and the same window when in place.
+    fn place_elementwise(&self) -> Result<Place, OpFault> {
+        if self.input.len() != self.output.len() {
+            return Err(OpFault::Shape(ShapeError::InputLen));
+        }
+        if self.in_place() && self.input.offset != self.output.offset {
+            return Err(OpFault::InPlace);
+        }
+        self.place()
+    }
+
+    fn place(&self) -> Result<Place, OpFault> {
+        let start = self.op.scratch_offset as usize;
+        let end = start.checked_add(self.op.scratch_bytes as usize).ok_or(OpFault::Scratch)?;
+        let (input, output) = (self.input.window(), self.output.window());
+        Ok(Place {
+            input: (input.start, input.end),
+            output: (output.start, output.end),
+            scratch: if start == end { (0, 0) } else { (start, end) },
+            in_place: self.in_place(),
+        })
+    }
+
+    fn clamp(&self) -> Result<Clamp, OpFault> {
+        let clamp = Clamp { min: self.op.clamp_min, max: self.op.clamp_max };
+        if clamp.min <= clamp.max { Ok(clamp) } else { Err(OpFault::Number) }
+    }
+
+    fn geometry(&self) -> Result<Geometry, OpFault> {
+        let op = self.op;
+        let window = Window {
+            kernel_height: usize::from(op.kernel[0]),
+            kernel_width: usize::from(op.kernel[1]),
+            stride_height: usize::from(op.stride[0]),
+            stride_width: usize::from(op.stride[1]),
+            dilation_height: usize::from(op.dilation[0]),
+            dilation_width: usize::from(op.dilation[1]),
+            pad_top: usize::from(op.pad[0]),
+            pad_left: usize::from(op.pad[1]),
+        };
+        Ok(Geometry::new(self.input.shape, self.output.shape, window)?)
+    }
+
+    fn shapes(&self) -> (Shape, Shape) {
+        (self.input.shape, self.output.shape)
+    }
+
+    fn weights(&self) -> Result<&'a [i8], OpFault> {
+        let start = self.op.weights_offset as usize;
+        start
+            .checked_add(self.op.weights_bytes as usize)
+            .and_then(|end| self.blob.weights().get(start..end))
+            .ok_or(OpFault::Weights)
+    }
+
+    /// `count` entries of a per-channel table.
+    fn table<T: bytemuck::Pod>(&self, offset: u32, count: usize) -> Result<&'a [T], OpFault> {
+        let start = offset as usize;
+        count
+            .checked_mul(size_of::<T>())
+            .and_then(|bytes| start.checked_add(bytes))
+            .and_then(|end| self.blob.parameters().get(start..end))
+            .and_then(|bytes| bytemuck::try_cast_slice(bytes).ok())
+            .ok_or(OpFault::Parameters)
+    }
+
+    fn number<const I: usize>(&self) -> i32 {
+        const { assert!(I < 10) };
+        self.op.numbers[I]
+    }
+
+    /// Number `I`, which must lie in `min..=max`.
+    fn small<const I: usize>(&self, min: i8, max: i8) -> Result<i8, OpFault> {
+        i8::try_from(self.number::<I>())
+            .ok()
+            .filter(|value| (min..=max).contains(value))
+            .ok_or(OpFault::Number)
+    }
+}
+
+/// Shifts that a Q31 multiplier may come with.
+const MIN_SHIFT: i8 = -31;
+const MAX_SHIFT: i8 = 30;
+
+#[allow(clippy::cast_sign_loss, reason = "f32 bits are stored as i32")]
+fn real(bits: i32) -> Result<f32, OpFault> {
+    let value = f32::from_bits(bits as u32);
+    if value.is_finite() && value >= 0.0 { Ok(value) } else { Err(OpFault::Number) }
+}

@@ -1,0 +1,122 @@
+//! `Model -> Session -> &[i8]`.
+
+use crate::blob::saturating_u32;
+use crate::error::{PlanError, RunError};
+use crate::model::Model;
+use crate::observe::Observer;
+use mote_kernels::Kernels;
+
+/// A model, the kernels it runs on and the arena it runs in.
+#[derive(Debug)]
+pub struct Session<'m, 'a> {
+    model: Model<'m>,
+    kernels: Kernels,
+    arena: &'a mut [i8],
+}
+
+impl<'m, 'a> Session<'m, 'a> {
+    /// # Errors
+    /// [`PlanError::ArenaTooSmall`] when `arena` is smaller than the plan.
+    pub fn new(model: Model<'m>, kernels: Kernels, arena: &'a mut [i8]) -> Result<Self, PlanError> {
+        if arena.len() < model.arena_bytes() {
+            return Err(PlanError::ArenaTooSmall {
+                needed: saturating_u32(model.arena_bytes()),
+                found: saturating_u32(arena.len()),
+            });
+        }
+        Ok(Self { model, kernels, arena })
+    }
+
+    /// The model.
+    #[must_use]
+    pub const fn model(&self) -> &Model<'m> {
+        &self.model
+    }
+
+    /// The kernels.
+    #[must_use]
+    pub const fn kernels(&self) -> &Kernels {
+        &self.kernels
+    }
+
+    /// Where the input belongs, `[height, width, channels]`. A run overwrites it.
+    #[must_use]
+    pub fn input_mut(&mut self) -> &mut [i8] {
+        self.arena.get_mut(self.model.input().window()).unwrap_or(&mut [])
+    }
+
+    /// The output of the last run.
+    #[must_use]
+    pub fn output(&self) -> &[i8] {
+        self.arena.get(self.model.output().window()).unwrap_or(&[])
+    }
+
+    /// Copies `input` into the arena and runs.
+    ///
+    /// # Errors
+    /// [`RunError::InputLen`] when `input` does not have the network's length.
+    pub fn run_on(&mut self, input: &[i8]) -> Result<&[i8], RunError> {
+        let place = self.input_mut();
+        if place.len() != input.len() {
+            return Err(RunError::InputLen {
+                expected: saturating_u32(place.len()),
+                found: saturating_u32(input.len()),
+            });
+        }
+        for (place, &value) in place.iter_mut().zip(input) {
+            *place = value;
+        }
+        Ok(self.run())
+    }
+
+    /// Runs on what [`input_mut`](Self::input_mut) holds. Neither allocates nor panics nor fails.
+    pub fn run(&mut self) -> &[i8] {
+        self.run_observed(&mut ())
+    }
+
+    /// [`run`](Self::run) under the eyes of `observer`.
+    pub fn run_observed(&mut self, observer: &mut impl Observer) -> &[i8] {
+        for index in 0..self.model.op_count() {
+            let (Some(op), Some(output)) = (self.model.op(index), self.model.tensor(index + 1))
+            else {
+                debug_assert!(false, "a parsed model decodes");
+                continue;
+            };
+            observer.before(index, &op);
+            let outcome = op.run(&self.kernels, self.arena);
+            debug_assert_eq!(outcome, Ok(()), "operation {index} of a parsed model runs");
+            observer.after(index, &op, self.arena.get(output.window()).unwrap_or(&[]));
+        }
+        self.output()
+    }
+
+    /// The `K` classes with the largest outputs, best first; equal ones in class order.
+    #[must_use]
+    pub fn top_k<const K: usize>(&self) -> heapless::Vec<Score, K> {
+        let tensor = self.model.output();
+        let mut best = heapless::Vec::new();
+        for (class, &value) in self.output().iter().enumerate() {
+            let place = best.iter().position(|b: &Score| b.value < value).unwrap_or(best.len());
+            if place < K {
+                if best.is_full() {
+                    best.pop();
+                }
+                let class = u16::try_from(class).unwrap_or(u16::MAX);
+                let _ = best.insert(place, Score { class, value, score: tensor.dequantize(value) });
+            }
+        }
+        best
+    }
+}
+
+/// One class of an output.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Score {
+    /// Index of the class.
+    pub class: u16,
+    /// The output as it is stored.
+    pub value: i8,
+    /// The output as a real number: a probability after softmax.
+    pub score: f32,
+}
