@@ -3,8 +3,8 @@
 use crate::{Clamp, Geometry, Rows, ShapeError};
 
 #[cfg(target_arch = "x86_64")]
-pub mod avx2;
-pub mod scalar;
+pub(crate) mod avx2;
+pub(crate) mod scalar;
 
 /// What average pooling reads and writes; input and output share scale and zero point.
 #[derive(Debug)]
@@ -37,6 +37,15 @@ impl<'a> Args<'a> {
         clamp.check()?;
         Ok(Self(operands))
     }
+}
+
+/// `round(sum / count)`, ties away from zero; 0 for a count of 0.
+#[must_use]
+#[inline]
+pub(crate) fn rounded_mean(sum: i32, count: i32) -> i32 {
+    let half = count / 2;
+    let nudged = if sum > 0 { sum.wrapping_add(half) } else { sum.wrapping_sub(half) };
+    nudged.checked_div(count).unwrap_or(0)
 }
 
 /// The signature of a cell.

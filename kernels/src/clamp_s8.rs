@@ -3,8 +3,8 @@
 use crate::{Clamp, ShapeError};
 
 #[cfg(target_arch = "x86_64")]
-pub mod avx2;
-pub mod scalar;
+pub(crate) mod avx2;
+pub(crate) mod scalar;
 
 /// What it reads and writes.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use crate::{Epilogue, Filter, Geometry, Isa, Layout, Rows, ShapeError};
 
 #[cfg(target_arch = "x86_64")]
-pub mod avx2;
-pub mod scalar;
+pub(crate) mod avx2;
+pub(crate) mod scalar;
 
 /// What a convolution reads and writes.
 #[derive(Debug)]

@@ -124,6 +124,33 @@ impl<'a> Filter<'a> {
     pub fn at(&self, channel: usize, step: usize) -> i8 {
         self.data.get(self.layout.index(channel, step, self.depth)).copied().unwrap_or(0)
     }
+
+    /// `sum(values[i] * weight(channel, first_step + i))`.
+    #[must_use]
+    #[inline]
+    pub fn dot(&self, channel: usize, first_step: usize, values: &[i8]) -> i32 {
+        let product = |sum: i32, value: i8, weight: i8| {
+            sum.wrapping_add(i32::from(value) * i32::from(weight))
+        };
+        if self.layout == Layout::PLAIN {
+            let start = channel.wrapping_mul(self.depth).wrapping_add(first_step);
+            let weights = self.data.get(start..).unwrap_or(&[]);
+            return values.iter().zip(weights).fold(0, |sum, (&v, &w)| product(sum, v, w));
+        }
+        values
+            .iter()
+            .zip(first_step..)
+            .fold(0, |sum, (&value, step)| product(sum, value, self.at(channel, step)))
+    }
+
+    /// `value * sum(weight(channel, step))` over `steps` steps from `first_step` on.
+    #[must_use]
+    #[inline]
+    pub fn sum(&self, channel: usize, first_step: usize, steps: usize, value: i8) -> i32 {
+        (first_step..first_step.wrapping_add(steps)).fold(0_i32, |sum, step| {
+            sum.wrapping_add(i32::from(value) * i32::from(self.at(channel, step)))
+        })
+    }
 }
 
 /// Writes the plain `[channels, depth]` matrix `plain` in `layout` into `packed`.

@@ -166,6 +166,22 @@ impl Geometry {
         self.window
     }
 
+    /// The channels that tap (`ky`, `kx`) of output (`y`, `x`) reads, or `None` in the padding.
+    #[must_use]
+    #[inline]
+    pub fn tap<'a>(
+        &self,
+        input: &Rows<'a>,
+        y: usize,
+        x: usize,
+        ky: usize,
+        kx: usize,
+    ) -> Option<&'a [i8]> {
+        let row = self.first_row(y) + (ky * self.window.dilation_height).cast_signed();
+        let column = self.first_column(x) + (kx * self.window.dilation_width).cast_signed();
+        input.pixel(row, column)
+    }
+
     /// Row of the first tap of output row `y`; negative inside the top padding.
     #[must_use]
     pub const fn first_row(&self, y: usize) -> isize {

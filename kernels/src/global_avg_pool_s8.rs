@@ -3,8 +3,8 @@
 use crate::{Clamp, Rescale, ShapeError};
 
 #[cfg(target_arch = "x86_64")]
-pub mod avx2;
-pub mod scalar;
+pub(crate) mod avx2;
+pub(crate) mod scalar;
 
 /// What global average pooling reads and writes. The factor contains `1 / pixels`.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ extern crate std;
 
 mod error;
 mod filter;
+mod fixed_point;
 mod geometry;
 mod isa;
 mod requantize;
@@ -37,6 +38,19 @@ pub use requantize::{
     rounding_divide_by_pot, saturating_rounding_doubling_high_mul,
 };
 pub use table::Kernels;
+
+/// `slice` in pieces of `len`. Every `Args` has proved that `len` is not zero; `max` proves it to
+/// the optimiser, which then leaves no panic path.
+#[inline]
+fn pieces<T>(slice: &[T], len: usize) -> core::slice::ChunksExact<'_, T> {
+    slice.chunks_exact(len.max(1))
+}
+
+/// See [`pieces`].
+#[inline]
+fn pieces_mut<T>(slice: &mut [T], len: usize) -> core::slice::ChunksExactMut<'_, T> {
+    slice.chunks_exact_mut(len.max(1))
+}
 
 /// Checks that `output_len` is some whole rows of the output, inside it from `first_row` on, and
 /// that `input` is (a ring of) the input that covers the window.

@@ -3,8 +3,8 @@
 use crate::{Clamp, Geometry, Rows, ShapeError};
 
 #[cfg(target_arch = "x86_64")]
-pub mod avx2;
-pub mod scalar;
+pub(crate) mod avx2;
+pub(crate) mod scalar;
 
 /// What maximum pooling reads and writes; input and output share scale and zero point.
 #[derive(Debug)]

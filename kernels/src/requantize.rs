@@ -194,13 +194,9 @@ pub fn rounding_divide_by_pot(value: i32, exponent: u32) -> i32 {
 pub fn round_half_even(value: f32) -> i32 {
     const LIMIT: f32 = 2_097_152.0;
     const MAGIC: f32 = 12_582_912.0;
-    let limited = if value > LIMIT {
-        LIMIT
-    } else if value < -LIMIT {
-        -LIMIT
-    } else {
-        value
-    };
+    // Not `clamp`: this order also gives NaN, which no checked scale makes, one value everywhere.
+    let below = if value < LIMIT { value } else { LIMIT };
+    let limited = if below > -LIMIT { below } else { -LIMIT };
     #[allow(clippy::cast_possible_wrap, reason = "bit patterns of two floats near 2^23")]
     let rounded = ((limited + MAGIC).to_bits() as i32).wrapping_sub(MAGIC.to_bits() as i32);
     rounded

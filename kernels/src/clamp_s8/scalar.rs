@@ -3,7 +3,18 @@
 use super::Args;
 
 /// Runs on every machine.
-pub fn run(args: &mut Args<'_>) {
-    let _ = args;
-    todo!()
+pub(crate) fn run(args: &mut Args<'_>) {
+    let op = &mut args.0;
+    match op.input {
+        Some(input) => {
+            for (output, &value) in op.output.iter_mut().zip(input) {
+                *output = op.clamp.apply(i32::from(value));
+            }
+        }
+        None => {
+            for value in op.output.iter_mut() {
+                *value = op.clamp.apply(i32::from(*value));
+            }
+        }
+    }
 }

@@ -1,35 +1,27 @@
 //! The specification: one accumulator an output, taps in memory order.
 
 use super::Args;
+use crate::pieces_mut;
 
 /// Runs on every machine and reads every layout.
-pub fn run(args: &mut Args<'_>) {
+pub(crate) fn run(args: &mut Args<'_>) {
     let op = &mut args.0;
     let (geometry, window) = (op.geometry, op.geometry.window());
-    let channels = geometry.output().channels;
-    if channels == 0 || geometry.output().width == 0 {
-        return;
-    }
-    for (row, output) in op.output.chunks_exact_mut(geometry.output().row_len()).enumerate() {
-        let top = geometry.first_row(op.first_row + row);
-        for (x, pixel) in output.chunks_exact_mut(channels).enumerate() {
-            let left = geometry.first_column(x);
+    let (inputs, outputs) = (geometry.input().channels, geometry.output().channels);
+    let row_len = geometry.output().row_len();
+    for (y, row) in pieces_mut(op.output, row_len).enumerate() {
+        for (x, pixel) in pieces_mut(row, outputs).enumerate() {
             for (channel, output) in pixel.iter_mut().enumerate() {
                 let mut accumulator = 0_i32;
                 let mut step = 0;
                 for ky in 0..window.kernel_height {
                     for kx in 0..window.kernel_width {
-                        let tap = op.input.pixel(
-                            top + (ky * window.dilation_height).cast_signed(),
-                            left + (kx * window.dilation_width).cast_signed(),
-                        );
-                        for index in 0..geometry.input().channels {
-                            let value = tap.and_then(|tap| tap.get(index)).unwrap_or(&op.pad_value);
-                            let weight = op.filter.at(channel, step);
-                            accumulator =
-                                accumulator.wrapping_add(i32::from(*value) * i32::from(weight));
-                            step += 1;
-                        }
+                        let sum = match geometry.tap(&op.input, op.first_row + y, x, ky, kx) {
+                            Some(tap) => op.filter.dot(channel, step, tap),
+                            None => op.filter.sum(channel, step, inputs, op.pad_value),
+                        };
+                        accumulator = accumulator.wrapping_add(sum);
+                        step += inputs;
                     }
                 }
                 *output = op.epilogue.apply(channel, accumulator);

@@ -4,6 +4,6 @@ use super::Args;
 
 /// Same bits as scalar.
 #[target_feature(enable = "avx2")]
-pub fn run(args: &mut Args<'_>) {
+pub(crate) fn run(args: &mut Args<'_>) {
     super::scalar::run(args);
 }
