@@ -2,5 +2,6 @@
 
 pub mod files;
 pub mod graph;
+pub mod npy;
 #[doc(hidden)]
 pub mod testing;
