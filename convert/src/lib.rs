@@ -1,9 +1,15 @@
 //! Mote.
 
+pub mod emit;
 pub mod files;
 pub mod graph;
 pub mod npy;
 pub mod picture;
 pub mod preprocess;
+pub mod lower;
+pub mod plan;
+pub mod quantize;
+pub mod quantized;
+pub mod target;
 #[doc(hidden)]
 pub mod testing;

@@ -1,0 +1,133 @@
+//! A network of integers: what quantization makes of a [`Graph`](crate::graph::Graph) and what
+//! [`lower`](crate::lower) turns into a blob. It knows scales and zero points, but no target, no
+//! contract and no memory.
+
+use mote_kernels::{Clamp, Shape, Window};
+
+use crate::graph::IoType;
+
+/// A quantized network: one input, one output, nodes in execution order.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// The source's name.
+    pub name: String,
+    /// The input first, then every operation.
+    pub nodes: Vec<Node>,
+    /// Class names.
+    pub labels: Option<Vec<String>>,
+    /// Types of the arrays that a caller hands in and gets back.
+    pub io_type: IoType,
+}
+
+/// The input, or an operation with its output tensor.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The source's name of the layer.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// Positions of its operands.
+    pub inputs: Vec<usize>,
+    /// Shape of the output.
+    pub shape: Shape,
+    /// Real value of one step of the output.
+    pub scale: f32,
+    /// Stored value of real zero in the output.
+    pub zero_point: i8,
+}
+
+/// What a node computes on integers.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Op {
+    /// Where the picture comes in.
+    Input,
+    /// Convolution; depth is `[kernel_height, kernel_width, in_channels]`.
+    Conv {
+        /// Weights and biases.
+        weights: Weights,
+        /// What slides.
+        window: Window,
+        /// Range of the output.
+        clamp: Clamp,
+    },
+    /// Depthwise convolution; depth is the taps.
+    DepthwiseConv {
+        /// Weights and biases.
+        weights: Weights,
+        /// What slides.
+        window: Window,
+        /// Range of the output.
+        clamp: Clamp,
+    },
+    /// Fully connected; depth is the whole input.
+    FullyConnected {
+        /// Weights and biases.
+        weights: Weights,
+        /// Range of the output.
+        clamp: Clamp,
+    },
+    /// Addition of two maps.
+    Add {
+        /// Range of the output.
+        clamp: Clamp,
+    },
+    /// Average pooling.
+    AvgPool {
+        /// What slides.
+        window: Window,
+        /// Range of the output.
+        clamp: Clamp,
+    },
+    /// Maximum pooling.
+    MaxPool {
+        /// What slides.
+        window: Window,
+        /// Range of the output.
+        clamp: Clamp,
+    },
+    /// Global average pooling.
+    GlobalAvgPool,
+    /// Softmax over the channels.
+    Softmax {
+        /// Usually 1.
+        beta: f32,
+    },
+    /// Padding with the zero point.
+    Pad {
+        /// Rows above.
+        top: usize,
+        /// Columns to the left.
+        left: usize,
+    },
+    /// Activation clamp.
+    Clamp(Clamp),
+    /// Element-wise function: its values at -128, -127, .., 127.
+    Lookup(Box<[i8; 256]>),
+}
+
+/// Symmetric int8 weights with one scale a channel.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    /// `[channels, depth]`.
+    pub values: Vec<i8>,
+    /// One a channel.
+    pub scales: Vec<f32>,
+    /// One a channel, in steps of `input_scale * scales[channel]`.
+    pub bias: Vec<i32>,
+    /// Steps of a channel.
+    pub depth: usize,
+}
+
+impl Weights {
+    /// Output channels.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.scales.len()
+    }
+
+    /// The weights of each channel.
+    pub fn rows(&self) -> impl Iterator<Item = &[i8]> {
+        self.values.chunks_exact(self.depth)
+    }
+}

@@ -1,0 +1,50 @@
+//! The machines that a blob can be packed for.
+
+use mote_kernels::Isa;
+
+/// A machine that a user names with `--target`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it is.
+    pub about: &'static str,
+    /// The kernels whose layouts the weights are packed in.
+    pub isa: Isa,
+}
+
+const fn target(name: &'static str, about: &'static str, isa: Isa) -> Target {
+    Target { name, about, isa }
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    target("scalar", "any machine, portable kernels", Isa::Scalar),
+    target("cortex-m0plus", "Arm Cortex-M0 and M0+", Isa::Scalar),
+    target("cortex-m3", "Arm Cortex-M3", Isa::Scalar),
+    target("cortex-m4", "Arm Cortex-M4", Isa::Scalar),
+    target("cortex-m7", "Arm Cortex-M7", Isa::Scalar),
+    target("cortex-m33", "Arm Cortex-M33", Isa::Scalar),
+    target("cortex-m55", "Arm Cortex-M55 with Helium", Isa::Scalar),
+    target("pi-zero2", "Raspberry Pi Zero 2 W (Cortex-A53)", Isa::Scalar),
+    target("pi3", "Raspberry Pi 3 (Cortex-A53)", Isa::Scalar),
+    target("pi4", "Raspberry Pi 4 (Cortex-A72)", Isa::Scalar),
+    target("pi5", "Raspberry Pi 5 (Cortex-A76)", Isa::Scalar),
+    target("aarch64-i8mm", "AArch64 with i8mm", Isa::Scalar),
+    target("x86-64-v3", "x86-64 with AVX2", Isa::Avx2),
+    target("x86-64-v4", "x86-64 with AVX-512", Isa::Avx2),
+];
+
+impl Target {
+    /// The target called `name`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        TARGETS.iter().copied().find(|target| target.name == name)
+    }
+
+    /// The plainest target whose kernels are the fastest on this machine.
+    #[must_use]
+    pub fn host() -> Self {
+        TARGETS.iter().copied().find(|target| target.isa == Isa::best()).unwrap_or(TARGETS[0])
+    }
+}
