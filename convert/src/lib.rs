@@ -3,11 +3,11 @@
 pub mod emit;
 pub mod files;
 pub mod graph;
+pub mod lower;
 pub mod npy;
 pub mod picture;
-pub mod preprocess;
-pub mod lower;
 pub mod plan;
+pub mod preprocess;
 pub mod quantize;
 pub mod quantized;
 pub mod target;

@@ -3,7 +3,7 @@
 //! Lifetimes are packed at the best offsets found; element-wise operations work in place where
 //! their input is not needed again, and depthwise convolutions where that lowers the peak.
 
-use std::ops::Range;
+use core::ops::Range;
 
 /// Every window starts on this boundary, as the blob demands.
 const ALIGNMENT: usize = mote_engine::format::ALIGNMENT;
@@ -57,7 +57,8 @@ pub fn lower_bound(blocks: &[Block]) -> usize {
 pub fn pack(blocks: &[Block]) -> Packing {
     const TRIALS: usize = 4000;
     let bound = lower_bound(blocks);
-    let orders: [fn(&Block) -> (usize, usize); 3] = [
+    type Key = fn(&Block) -> (usize, usize);
+    let orders: [Key; 3] = [
         |b| (b.padded(), b.last - b.first),
         |b| (b.last - b.first, b.padded()),
         |b| (b.padded() * (b.last - b.first + 1), b.padded()),

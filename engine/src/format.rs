@@ -125,7 +125,7 @@ pub struct Op {
     /// Byte offset in the parameters section of one i8 a channel (`tflite` only).
     pub shift_offset: u32,
     /// What else the kind needs; see docs/blob-format.md.
-    pub numbers: [i32; 10],
+    pub numbers: [i32; 12],
 }
 
 /// Head of a metadata entry: `bytes` of UTF-8 follow, then zeros up to a multiple of four.

@@ -182,7 +182,7 @@ impl<'a> Model<'a> {
                 // The output is read by the caller.
                 Some(ops.len())
             } else {
-                readers.map(|(reader, _)| reader).last()
+                readers.map(|(reader, _)| reader).next_back()
             };
             if last != Some(usize::from(tensor.last_use)) {
                 return fault(index, TensorFault::LastUse);
@@ -228,7 +228,7 @@ impl TensorView {
     const NOTHING: Self =
         Self { shape: Shape::new(0, 0, 0), offset: 0, scale: 1.0, zero_point: 0, last_use: 0 };
 
-    fn new(tensor: &format::Tensor) -> Self {
+    pub(crate) fn new(tensor: &format::Tensor) -> Self {
         Self {
             shape: Shape::new(
                 tensor.height as usize,

@@ -120,6 +120,13 @@ fn product(pixels: usize, filter: mote_kernels::Filter<'_>) -> u64 {
     (pixels as u64) * (filter.channels() as u64) * (filter.depth() as u64)
 }
 
+/// The windows of a [`Place`] as slices.
+pub(crate) struct Windows<'s> {
+    input: &'s [i8],
+    output: &'s mut [i8],
+    scratch: &'s mut [i8],
+}
+
 /// Arena windows of an operation with one input.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
@@ -135,14 +142,11 @@ impl Place {
     }
 
     /// Input, output and scratch as slices, the output apart from the input.
-    fn split<'s>(
-        &self,
-        arena: &'s mut [i8],
-    ) -> Result<(&'s [i8], &'s mut [i8], &'s mut [i8]), ShapeError> {
+    fn split<'s>(&self, arena: &'s mut [i8]) -> Result<Windows<'s>, ShapeError> {
         let windows = [self.input.0..self.input.1, self.output.0..self.output.1, self.scratch()];
         let [input, output, scratch] =
             arena.get_disjoint_mut(windows).map_err(|_| ShapeError::InputLen)?;
-        Ok((input, output, scratch))
+        Ok(Windows { input, output, scratch })
     }
 
     /// Input, when it lies apart, and output.
@@ -155,7 +159,7 @@ impl Place {
                 arena.get_mut(self.output.0..self.output.1).ok_or(ShapeError::OutputLen)?;
             return Ok((None, output));
         }
-        let (input, output, _) = self.split(arena)?;
+        let Windows { input, output, .. } = self.split(arena)?;
         Ok((Some(input), output))
     }
 }
@@ -257,7 +261,7 @@ impl<'b, 'a> Record<'b, 'a> {
     }
 
     fn number<const I: usize>(&self) -> i32 {
-        const { assert!(I < 10) };
+        const { assert!(I < 12) };
         self.op.numbers[I]
     }
 

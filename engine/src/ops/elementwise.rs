@@ -1,6 +1,6 @@
 //! Addition, clamp, lookup, padding.
 
-use super::{Place, Record};
+use super::{Place, Record, Windows};
 use crate::error::OpFault;
 use crate::format::Numerics;
 use mote_kernels::{Clamp, Kernels, Shape, ShapeError, add_s8, clamp_s8, lookup_s8, pad_s8};
@@ -143,7 +143,7 @@ impl Pad {
     }
 
     pub(super) fn run(&self, kernels: &Kernels, arena: &mut [i8]) -> Result<(), ShapeError> {
-        let (input, output, _) = self.place.split(arena)?;
+        let Windows { input, output, .. } = self.place.split(arena)?;
         let mut args = pad_s8::Args::new(pad_s8::Operands {
             input,
             input_shape: self.input,

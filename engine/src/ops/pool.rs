@@ -1,6 +1,6 @@
 //! Pooling: average, maximum, global average.
 
-use super::{MAX_SHIFT, MIN_SHIFT, Place, Record, real};
+use super::{MAX_SHIFT, MIN_SHIFT, Place, Record, Windows, real};
 use crate::error::OpFault;
 use crate::format::Numerics;
 use mote_kernels::{
@@ -30,7 +30,7 @@ impl Pool {
         kernels: &Kernels,
         arena: &mut [i8],
     ) -> Result<(), ShapeError> {
-        let (input, output, _) = self.place.split(arena)?;
+        let Windows { input, output, .. } = self.place.split(arena)?;
         let mut args = avg_pool_s8::Args::new(avg_pool_s8::Operands {
             geometry: self.geometry,
             input: Rows::whole(input, self.geometry.input())?,
@@ -43,7 +43,7 @@ impl Pool {
     }
 
     pub(super) fn run_max(&self, kernels: &Kernels, arena: &mut [i8]) -> Result<(), ShapeError> {
-        let (input, output, _) = self.place.split(arena)?;
+        let Windows { input, output, .. } = self.place.split(arena)?;
         let mut args = max_pool_s8::Args::new(max_pool_s8::Operands {
             geometry: self.geometry,
             input: Rows::whole(input, self.geometry.input())?,
@@ -89,7 +89,7 @@ impl GlobalPool {
     }
 
     pub(super) fn run(&self, kernels: &Kernels, arena: &mut [i8]) -> Result<(), ShapeError> {
-        let (input, output, _) = self.place.split(arena)?;
+        let Windows { input, output, .. } = self.place.split(arena)?;
         let mut args = global_avg_pool_s8::Args::new(global_avg_pool_s8::Operands {
             input,
             bias: self.bias,

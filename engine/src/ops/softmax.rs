@@ -1,6 +1,6 @@
 //! Softmax.
 
-use super::{Place, Record};
+use super::{Place, Record, Windows};
 use crate::error::OpFault;
 use mote_kernels::{Kernels, ShapeError, softmax_s8};
 
@@ -34,7 +34,7 @@ impl Softmax {
     }
 
     pub(super) fn run(&self, kernels: &Kernels, arena: &mut [i8]) -> Result<(), ShapeError> {
-        let (input, output, _) = self.place.split(arena)?;
+        let Windows { input, output, .. } = self.place.split(arena)?;
         let mut args = softmax_s8::Args::new(softmax_s8::Operands {
             input,
             depth: self.depth,

@@ -1,6 +1,6 @@
 //! Operations with weights: conv, pointwise, depthwise, fully connected.
 
-use super::{MAX_SHIFT, MIN_SHIFT, Place, Record};
+use super::{MAX_SHIFT, MIN_SHIFT, Place, Record, Windows};
 use crate::error::OpFault;
 use crate::format::Numerics;
 use mote_kernels::{
@@ -33,7 +33,7 @@ impl<'a> Conv<'a> {
     }
 
     pub(super) fn run(&self, kernels: &Kernels, arena: &mut [i8]) -> Result<(), ShapeError> {
-        let (input, output, scratch) = self.place.split(arena)?;
+        let Windows { input, output, scratch } = self.place.split(arena)?;
         let mut args = conv_s8::Args::new(conv_s8::Operands {
             geometry: self.geometry,
             input: Rows::whole(input, self.geometry.input())?,
@@ -88,7 +88,7 @@ impl<'a> Depthwise<'a> {
         if self.place.in_place {
             return self.run_in_place(kernels, arena);
         }
-        let (input, output, scratch) = self.place.split(arena)?;
+        let Windows { input, output, scratch } = self.place.split(arena)?;
         let input = Rows::whole(input, self.geometry.input())?;
         self.run_rows(kernels, input, 0, output, scratch)
     }
@@ -233,7 +233,7 @@ impl<'a> Matrix<'a> {
         kernels: &Kernels,
         arena: &mut [i8],
     ) -> Result<(), ShapeError> {
-        let (input, output, scratch) = self.place.split(arena)?;
+        let Windows { input, output, scratch } = self.place.split(arena)?;
         let (filter, epilogue) = (self.filter, self.epilogue);
         let operands = pointwise_conv_s8::Operands { input, filter, epilogue, output, scratch };
         kernels.pointwise_conv_s8(&mut pointwise_conv_s8::Args::new(operands)?);
@@ -245,7 +245,7 @@ impl<'a> Matrix<'a> {
         kernels: &Kernels,
         arena: &mut [i8],
     ) -> Result<(), ShapeError> {
-        let (input, output, scratch) = self.place.split(arena)?;
+        let Windows { input, output, scratch } = self.place.split(arena)?;
         let (filter, epilogue) = (self.filter, self.epilogue);
         let operands = fully_connected_s8::Operands { input, filter, epilogue, output, scratch };
         kernels.fully_connected_s8(&mut fully_connected_s8::Args::new(operands)?);
