@@ -11,5 +11,6 @@ pub mod preprocess;
 pub mod quantize;
 pub mod quantized;
 pub mod target;
+pub mod import;
 #[doc(hidden)]
 pub mod testing;

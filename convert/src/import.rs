@@ -1,0 +1,151 @@
+//! Files from elsewhere to a [`Graph`]: TFLite and Keras HDF5.
+//!
+//! The bytes come from strangers. Every size is checked against the file before anything is allocated, recursion is
+//! bounded, weights must be finite, and whatever is wrong or unsupported is a typed error that names the place.
+
+pub mod keras;
+pub mod tflite;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::graph::Graph;
+use keras::KerasError;
+use tflite::TfliteError;
+
+/// The largest model file that is read.
+pub const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// Reads a model file; its content, not its name, tells the format.
+///
+/// # Errors
+/// When the file cannot be read, has no supported format, is damaged, or uses what is not supported.
+pub fn open(path: impl AsRef<Path>) -> Result<Graph, ImportError> {
+    let path = path.as_ref();
+    let fault = match read(path).map_err(ImportFault::Read) {
+        Ok(bytes) => match from_bytes(&bytes) {
+            Ok(graph) => return Ok(graph),
+            Err(fault) => fault,
+        },
+        Err(fault) => fault,
+    };
+    Err(ImportError { file: path.to_owned(), fault })
+}
+
+/// Reads a model from memory.
+///
+/// # Errors
+/// When the bytes have no supported format, are damaged, or use what is not supported.
+pub fn from_bytes(bytes: &[u8]) -> Result<Graph, ImportFault> {
+    match Format::of(bytes) {
+        Some(Format::Tflite) => Ok(tflite::read(bytes)?),
+        Some(Format::Keras) => Ok(keras::read(bytes)?),
+        None => {
+            let guess = guess(bytes);
+            Err(ImportFault::Format { guess })
+        }
+    }
+}
+
+/// A supported file format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Format {
+    /// A TensorFlow Lite flatbuffer.
+    Tflite,
+    /// A Keras model in HDF5.
+    Keras,
+}
+
+impl Format {
+    /// What the bytes begin like, if that is supported.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        if bytes.get(4..8) == Some(b"TFL3") {
+            Some(Self::Tflite)
+        } else if bytes.starts_with(HDF5_MAGIC) {
+            Some(Self::Keras)
+        } else {
+            None
+        }
+    }
+}
+
+/// A file that could not be imported.
+#[derive(Debug, Error)]
+#[error("{}: {fault}", file.display())]
+pub struct ImportError {
+    /// Which.
+    pub file: PathBuf,
+    /// Why.
+    pub fault: ImportFault,
+}
+
+/// Why a model could not be imported.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ImportFault {
+    /// The file could not be read.
+    #[error("cannot be read: {0}")]
+    Read(io::Error),
+    /// No supported format.
+    #[error("{guess}; supported: TensorFlow Lite (.tflite) and Keras HDF5 (.h5, the full model)")]
+    Format {
+        /// What it looks like.
+        guess: &'static str,
+    },
+    /// A TFLite file that is damaged or uses what is not supported.
+    #[error("TFLite: {0}")]
+    Tflite(#[from] TfliteError),
+    /// A Keras file that is damaged or uses what is not supported.
+    #[error("Keras: {0}")]
+    Keras(#[from] KerasError),
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        let message = format!("larger than {MAX_FILE_BYTES} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(bytes)
+}
+
+fn guess(bytes: &[u8]) -> &'static str {
+    if bytes.is_empty() {
+        "the file is empty"
+    } else if bytes.starts_with(b"PK\x03\x04") {
+        "looks like a zip archive (.keras, .npz or PyTorch)"
+    } else if bytes.starts_with(b"\x89PNG") || bytes.starts_with(b"\xff\xd8\xff") {
+        "looks like a picture, not a model"
+    } else {
+        "not a model in a known format"
+    }
+}
+
+const HDF5_MAGIC: &[u8] = b"\x89HDF\r\n\x1a\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_bytes_are_named_for_what_they_are() {
+        for (bytes, word) in [
+            (&b""[..], "empty"),
+            (b"PK\x03\x04....", "zip archive"),
+            (b"\x89PNG\r\n\x1a\n", "picture"),
+            (b"hello, world", "not a model"),
+        ] {
+            let message = from_bytes(bytes).unwrap_err().to_string();
+            assert!(message.contains(word) && message.contains(".tflite"), "{message}");
+        }
+        let missing = open("no/such/file.tflite").unwrap_err().to_string();
+        assert!(missing.starts_with("no/such/file.tflite: cannot be read"), "{missing}");
+    }
+}
