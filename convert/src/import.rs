@@ -6,12 +6,11 @@
 pub mod keras;
 pub mod tflite;
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::files::{FileError, read_bounded};
 use crate::graph::Graph;
 use keras::KerasError;
 use tflite::TfliteError;
@@ -25,14 +24,8 @@ pub const MAX_FILE_BYTES: u64 = 1 << 30;
 /// When the file cannot be read, has no supported format, is damaged, or uses what is not supported.
 pub fn open(path: impl AsRef<Path>) -> Result<Graph, ImportError> {
     let path = path.as_ref();
-    let fault = match read(path).map_err(ImportFault::Read) {
-        Ok(bytes) => match from_bytes(&bytes) {
-            Ok(graph) => return Ok(graph),
-            Err(fault) => fault,
-        },
-        Err(fault) => fault,
-    };
-    Err(ImportError { file: path.to_owned(), fault })
+    let bytes = read_bounded(path, MAX_FILE_BYTES)?;
+    from_bytes(&bytes).map_err(|fault| ImportError::Model { file: path.to_owned(), fault })
 }
 
 /// Reads a model from memory.
@@ -43,10 +36,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Graph, ImportFault> {
     match Format::of(bytes) {
         Some(Format::Tflite) => Ok(tflite::read(bytes)?),
         Some(Format::Keras) => Ok(keras::read(bytes)?),
-        None => {
-            let guess = guess(bytes);
-            Err(ImportFault::Format { guess })
-        }
+        None => Err(ImportFault::Format { guess: guess(bytes) }),
     }
 }
 
@@ -76,21 +66,25 @@ impl Format {
 
 /// A file that could not be imported.
 #[derive(Debug, Error)]
-#[error("{}: {fault}", file.display())]
-pub struct ImportError {
-    /// Which.
-    pub file: PathBuf,
-    /// Why.
-    pub fault: ImportFault,
+#[non_exhaustive]
+pub enum ImportError {
+    /// It could not be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// It is no model that Mote can take.
+    #[error("{}: {fault}", file.display())]
+    Model {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        fault: ImportFault,
+    },
 }
 
 /// Why a model could not be imported.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ImportFault {
-    /// The file could not be read.
-    #[error("cannot be read: {0}")]
-    Read(io::Error),
     /// No supported format.
     #[error("{guess}; supported: TensorFlow Lite (.tflite) and Keras HDF5 (.h5, the full model)")]
     Format {
@@ -103,17 +97,6 @@ pub enum ImportFault {
     /// A Keras file that is damaged or uses what is not supported.
     #[error("Keras: {0}")]
     Keras(#[from] KerasError),
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        let message = format!("larger than {MAX_FILE_BYTES} bytes");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-    }
-    Ok(bytes)
 }
 
 fn guess(bytes: &[u8]) -> &'static str {
@@ -146,6 +129,6 @@ mod tests {
             assert!(message.contains(word) && message.contains(".tflite"), "{message}");
         }
         let missing = open("no/such/file.tflite").unwrap_err().to_string();
-        assert!(missing.starts_with("no/such/file.tflite: cannot be read"), "{missing}");
+        assert!(missing.starts_with("cannot read no/such/file.tflite"), "{missing}");
     }
 }
