@@ -12,5 +12,6 @@ pub mod quantize;
 pub mod quantized;
 pub mod target;
 pub mod import;
+pub mod npy;
 #[doc(hidden)]
 pub mod testing;
