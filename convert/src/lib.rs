@@ -3,6 +3,7 @@
 pub mod emit;
 pub mod files;
 pub mod graph;
+pub mod import;
 pub mod lower;
 pub mod npy;
 pub mod picture;
@@ -11,7 +12,5 @@ pub mod preprocess;
 pub mod quantize;
 pub mod quantized;
 pub mod target;
-pub mod import;
-pub mod npy;
 #[doc(hidden)]
 pub mod testing;
