@@ -1,5 +1,6 @@
 //! Mote.
 
+pub mod data;
 pub mod emit;
 pub mod files;
 pub mod graph;
