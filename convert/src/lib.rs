@@ -3,6 +3,7 @@
 pub mod data;
 pub mod emit;
 pub mod files;
+pub mod flash;
 pub mod graph;
 pub mod import;
 pub mod lower;

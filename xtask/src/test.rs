@@ -1,0 +1,158 @@
+//! `cargo xtask test`: everything that CI checks, cheapest first.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::{
+    boards::BOARDS,
+    setup,
+    steps::{Steps, cargo, root, run as run_command, target},
+    toolchain::{MINIMUM, Toolchain},
+};
+
+/// Runs every step; the first failure ends it.
+pub(crate) fn run() -> Result<(), String> {
+    let mut steps = Steps::default();
+    steps.step("setup", || setup::run(&[setup::Need::Firmware]))?;
+    steps.step("format", format)?;
+    steps.step("clippy", || {
+        let mut command = cargo("clippy");
+        command.args(["--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
+        run_command(&mut command)
+    })?;
+    minimum_version(&mut steps)?;
+    steps.step("documentation", || {
+        let mut command = cargo("doc");
+        command.args(["--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings");
+        run_command(&mut command)
+    })?;
+    steps.step("no_std", no_std)?;
+    steps.step("tests", tests)?;
+    steps.step("firmware under QEMU", firmware)?;
+    steps.step("no panic path", no_panic_path)?;
+    steps.print_summary();
+    println!("\neverything holds");
+    Ok(())
+}
+
+fn format() -> Result<(), String> {
+    run_command(cargo("fmt").args(["--all", "--check"]))?;
+    let firmware = root().join("firmware-examples");
+    run_command(cargo("fmt").args(["--all", "--check"]).current_dir(firmware))
+}
+
+/// The unit, integration and documentation tests, the seeded hostile inputs among them.
+fn tests() -> Result<(), String> {
+    let mut command = cargo("test");
+    command.args(["--workspace", "--locked"]);
+    // Where the processor has it, a test that silently skips it would prove nothing.
+    #[cfg(target_arch = "x86_64")]
+    if std::is_x86_feature_detected!("avx2") {
+        command.env("KERNELS_REQUIRE", "Avx2");
+    }
+    run_command(&mut command)
+}
+
+/// The oldest compiler the manifests promise.
+fn minimum_version(steps: &mut Steps) -> Result<(), String> {
+    const NAME: &str = "oldest compiler";
+    let (major, minor) = MINIMUM;
+    let version = format!("{major}.{minor}");
+    let active = output(Command::new("rustc").arg("--version")).unwrap_or_default();
+    if active.starts_with(&format!("rustc {version}.")) {
+        steps.skip(NAME, format!("every other step runs with it: {}", active.trim()));
+        return Ok(());
+    }
+    let toolchain = format!("{version}.0");
+    if output(Command::new("rustup").args(["run", &toolchain, "rustc", "--version"])).is_none() {
+        steps.skip(NAME, format!("not here; `rustup toolchain install {toolchain}` adds it"));
+        return Ok(());
+    }
+    steps.step(NAME, || {
+        let mut command = Command::new("rustup");
+        command.args(["run", &toolchain, "cargo", "check", "--workspace", "--all-targets"]);
+        command.arg("--locked").current_dir(root()).env_remove("RUSTC").env_remove("CARGO");
+        // Beside the other builds, not in their place.
+        run_command(command.env("CARGO_TARGET_DIR", target().join("oldest")))
+    })
+}
+
+/// The device crates build for every board's processor, plain and with defmt.
+fn no_std() -> Result<(), String> {
+    for triple in triples() {
+        for features in [&[][..], &["--features", "defmt"]] {
+            for package in ["mote-kernels", "mote-engine"] {
+                let mut command = toolchain(triple)?.cargo("build");
+                command
+                    .args(["--package", package, "--no-default-features", "--locked"])
+                    .args(features)
+                    .current_dir(root())
+                    .env("CARGO_TARGET_DIR", target().join("no-std"));
+                run_command(&mut command)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Real networks on the emulated boards, bit for bit against the host.
+fn firmware() -> Result<(), String> {
+    let mut command = cargo("test");
+    command.args(["--package", "mote-convert", "--test", "flash", "--locked"]).args([
+        "--",
+        "--ignored",
+        "--nocapture",
+        "--test-threads=1",
+    ]);
+    run_command(&mut command)
+}
+
+/// Links the smallest firmware with a panic handler that cannot be linked.
+fn no_panic_path() -> Result<(), String> {
+    let blob = blob()?;
+    for board in BOARDS {
+        let mut command = toolchain(board.triple)?.cargo("build");
+        command
+            .args(["--release", "--locked", "--bin", "size", "--features", "prove-no-panic"])
+            .current_dir(root().join("firmware-examples").join(board.name))
+            .env("CARGO_TARGET_DIR", target().join("no-panic"))
+            .env("MOTE_BLOB", &blob)
+            .env("MOTE_INPUT", &blob);
+        run_command(&mut command)?;
+    }
+    Ok(())
+}
+
+/// Any blob will do where only the code around it matters.
+fn blob() -> Result<PathBuf, String> {
+    fn search(folder: &Path) -> Option<PathBuf> {
+        let mut entries: Vec<_> = fs::read_dir(folder).ok()?.flatten().map(|e| e.path()).collect();
+        entries.sort();
+        entries
+            .iter()
+            .find(|path| path.extension().is_some_and(|extension| extension == "mote"))
+            .cloned()
+            .or_else(|| entries.iter().filter(|path| path.is_dir()).find_map(|path| search(path)))
+    }
+    search(&root().join("engine").join("tests"))
+        .ok_or_else(|| "no blob (*.mote) among the engine's tests".to_owned())
+}
+
+fn triples() -> Vec<&'static str> {
+    let mut triples: Vec<_> = BOARDS.iter().map(|board| board.triple).collect();
+    triples.sort_unstable();
+    triples.dedup();
+    triples
+}
+
+fn toolchain(triple: &str) -> Result<Toolchain, String> {
+    Toolchain::find(triple).ok_or_else(|| format!("no toolchain for {triple} after the setup"))
+}
+
+fn output(command: &mut Command) -> Option<String> {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
