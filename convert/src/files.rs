@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 /// What went wrong with which file.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}: {source}", path.display())]
@@ -75,6 +77,18 @@ pub fn read_bounded(path: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>, FileE
     read().map_err(|source| FileError::new("read", path, source))
 }
 
+/// The SHA-256 of some bytes, in lower-case hexadecimal.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        for nibble in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(nibble.into(), 16));
+        }
+    }
+    text
+}
+
 /// A name in the same folder (a rename must not cross file systems) that nobody else uses.
 fn beside(path: &Path) -> io::Result<PathBuf> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -122,6 +136,12 @@ mod tests {
         let missing = dir.path().join("no/such/folder/x");
         assert!(write_atomic(&missing, b"").unwrap_err().to_string().contains("no/such/folder/x"));
         assert!(read_bounded(&missing, 9).unwrap_err().to_string().contains("no/such/folder/x"));
+    }
+
+    #[test]
+    fn hashes_as_the_standard_says() {
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(sha256_hex(b"abc"), abc);
     }
 
     #[test]

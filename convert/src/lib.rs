@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod emit;
+pub mod fetch;
 pub mod files;
 pub mod flash;
 pub mod graph;

@@ -156,14 +156,11 @@ const MAX_LABELS_BYTES: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {
-    use core::fmt::Write;
-
     use image::{Rgb, RgbImage};
-    use sha2::{Digest, Sha256};
 
     use super::*;
     use crate::data::{Content, Dataset};
-    use crate::files::write_atomic;
+    use crate::files::{sha256_hex, write_atomic};
     use crate::testing::{TempDir, shared};
 
     fn rgb(set: &Dataset, index: usize) -> Vec<u8> {
@@ -235,10 +232,7 @@ mod tests {
         let set = Dataset::open(&path, Some("test")).unwrap();
         assert_eq!(set.len(), 10_000);
         let Source::Stack(stack) = &*set.source else { panic!("not a stack") };
-        let digest = Sha256::digest(&stack.pixels).iter().fold(String::new(), |mut text, byte| {
-            write!(text, "{byte:02x}").unwrap();
-            text
-        });
+        let digest = sha256_hex(&stack.pixels);
         let expected: serde_json::Value =
             serde_json::from_slice(&std::fs::read(path.join("sha256.json")).unwrap()).unwrap();
         assert_eq!(expected["test.webp"]["sha256_rgb_NHWC"], digest.as_str());
