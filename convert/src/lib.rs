@@ -7,6 +7,7 @@ pub mod files;
 pub mod flash;
 pub mod graph;
 pub mod import;
+pub mod interpret;
 pub mod lower;
 pub mod npy;
 pub mod picture;
