@@ -676,6 +676,28 @@ mod tests {
     }
 
     #[test]
+    fn damaged_bytes_are_errors_or_arrays_that_hold_together() {
+        let good = Array::new([2, 3], vec![1.5_f32; 6]).unwrap().to_bytes();
+        let mut state = 1_u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        for _ in 0..20_000 {
+            let mut bytes = good.clone();
+            for _ in 0..=random(3) {
+                // Half of the time another byte of the file: those mean something.
+                let (at, from) = (random(80), random(80));
+                bytes[at] = if random(2) == 0 { good[from] } else { random(256).to_le_bytes()[0] };
+            }
+            bytes.truncate(bytes.len() - random(2) * random(bytes.len()));
+            if let Ok(array) = Array::parse(&bytes) {
+                assert_eq!(array.shape().iter().product::<usize>(), array.values().len());
+            }
+        }
+    }
+
+    #[test]
     fn rows_are_read_one_by_one_from_several_threads() {
         let dir = TempDir::new("npy");
         let path = dir.path().join("x.npy");

@@ -196,6 +196,30 @@ mod tests {
     }
 
     #[test]
+    fn damaged_files_are_errors_or_pictures() {
+        let image = RgbImage::from_fn(9, 7, |x, y| Rgb(gradient(x, y)));
+        let mut state = 1_u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::WebP, ImageFormat::Jpeg] {
+            let good = encoded(image.clone(), format);
+            for _ in 0..500 {
+                let mut bytes = good.clone();
+                for _ in 0..=random(4) {
+                    let at = random(bytes.len());
+                    bytes[at] = random(256).to_le_bytes()[0];
+                }
+                bytes.truncate(bytes.len() - random(2) * random(bytes.len()));
+                if let Ok(picture) = Picture::decode(&bytes) {
+                    assert!(!picture.rgb().is_empty());
+                }
+            }
+        }
+    }
+
+    #[test]
     fn pixels_must_fill_the_picture() {
         assert!(Picture::new(2, 2, vec![0; 12]).is_some());
         assert!(Picture::new(2, 2, vec![0; 11]).is_none());
