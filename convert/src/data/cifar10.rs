@@ -227,6 +227,12 @@ mod tests {
     }
 
     #[test]
+    fn the_demo_network_was_trained_on_these_classes() {
+        let labels = include_str!("../../models/cifar10_mobilenet/labels.txt");
+        assert!(labels.lines().eq(CLASSES));
+    }
+
+    #[test]
     fn the_lossless_test_set_has_its_checksum() {
         let Some(path) = shared("data/cifar10") else { return };
         let set = Dataset::open(&path, Some("test")).unwrap();
