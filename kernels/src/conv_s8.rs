@@ -1,6 +1,6 @@
 //! Convolution, int8: `output[y, x, o] = epilogue(o, sum(filter[o, ky, kx, i] * input[..]))`.
 
-use crate::{Epilogue, Filter, Geometry, Isa, Layout, Rows, ShapeError};
+use crate::{Epilogue, Filter, Geometry, Isa, Layout, Rows, ShapeError, tile_s8};
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
@@ -52,13 +52,14 @@ pub type Run = fn(&mut Args<'_>);
 /// The layout that the cell of `isa` reads without unpacking.
 #[must_use]
 pub const fn layout(isa: Isa, geometry: &Geometry) -> Layout {
-    let _ = (isa, geometry);
-    Layout::PLAIN
+    let _ = geometry;
+    tile_s8::layout(isa)
 }
 
 /// Scratch that the cell of `isa` wants for `geometry`.
 #[must_use]
 pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
-    let _ = (isa, geometry);
-    0
+    let depth = geometry.window().taps().saturating_mul(geometry.input().channels);
+    let pixels = tile_s8::strip_pixels(isa, geometry.output().channels, depth);
+    tile_s8::scratch_bytes(isa, pixels, depth)
 }

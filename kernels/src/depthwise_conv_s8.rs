@@ -57,11 +57,20 @@ pub type Run = fn(&mut Args<'_>);
 /// The layout that the cell of `isa` reads without unpacking.
 #[must_use]
 pub const fn layout(isa: Isa, geometry: &Geometry) -> Layout {
-    let _ = (isa, geometry);
-    Layout::PLAIN
+    let _ = geometry;
+    match isa {
+        Isa::Scalar => Layout::PLAIN,
+        Isa::Avx2 => AVX2_LAYOUT,
+    }
 }
 
-/// Scratch that the cell of `isa` wants.
+/// Eight channels side by side, tap after tap, so that taps can be paired at will.
+pub(crate) const AVX2_LAYOUT: Layout = match Layout::new(8, 1) {
+    Ok(layout) => layout,
+    Err(_) => Layout::PLAIN,
+};
+
+/// Scratch that the cell of `isa` wants: none.
 #[must_use]
 pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
     let _ = (isa, geometry);

@@ -3,6 +3,9 @@
 
 use crate::{rounding_divide_by_pot, saturating_rounding_doubling_high_mul as mul};
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+
 /// One in Q0.31, as near as it gets.
 const ONE: i32 = i32::MAX;
 
@@ -25,10 +28,10 @@ pub(crate) fn exp_on_negative_values(x: i32) -> i32 {
 }
 
 /// A quarter in Q5.26.
-pub(crate) const QUARTER: i32 = 1 << 24;
+const QUARTER: i32 = 1 << 24;
 
 /// Bit of `2^k` in Q5.26 and `exp(-2^k)`, for k from -2 to 4.
-pub(crate) const EXP_OF_NEGATIVE_POWERS: [(i32, i32); 7] = [
+const EXP_OF_NEGATIVE_POWERS: [(i32, i32); 7] = [
     (1 << 24, 1_672_461_947),
     (1 << 25, 1_302_514_674),
     (1 << 26, 790_015_084),
@@ -39,11 +42,11 @@ pub(crate) const EXP_OF_NEGATIVE_POWERS: [(i32, i32); 7] = [
 ];
 
 /// `exp(-1/8)`.
-pub(crate) const EXP_OF_NEGATIVE_EIGHTH: i32 = 1_895_147_668;
+const EXP_OF_NEGATIVE_EIGHTH: i32 = 1_895_147_668;
 /// `1/3`.
-pub(crate) const THIRD: i32 = 715_827_883;
+const THIRD: i32 = 715_827_883;
 /// `1/8`.
-pub(crate) const EIGHTH: i32 = 1 << 28;
+const EIGHTH: i32 = 1 << 28;
 
 /// `exp(a)` for `a` in `[-1/4, 0)`: the Taylor polynomial of degree 4 around -1/8.
 #[inline]

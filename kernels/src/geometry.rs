@@ -1,6 +1,7 @@
 //! Shapes, windows and row views: checked products, no bare tuples.
 
 use crate::ShapeError;
+use core::ops::Range;
 
 /// The largest extent of any axis; keeps every coordinate inside `i32` on every machine.
 pub const MAX_EXTENT: usize = 1 << 16;
@@ -182,6 +183,22 @@ impl Geometry {
         input.pixel(row, column)
     }
 
+    /// Taps down whose row lies inside the input, for output row `y`.
+    #[must_use]
+    #[inline]
+    pub fn rows_inside(&self, y: usize) -> Range<usize> {
+        let Window { kernel_height, dilation_height, .. } = self.window;
+        taps_inside(self.first_row(y), kernel_height, dilation_height, self.input.height)
+    }
+
+    /// Taps across whose column lies inside the input, for output column `x`.
+    #[must_use]
+    #[inline]
+    pub fn columns_inside(&self, x: usize) -> Range<usize> {
+        let Window { kernel_width, dilation_width, .. } = self.window;
+        taps_inside(self.first_column(x), kernel_width, dilation_width, self.input.width)
+    }
+
     /// Row of the first tap of output row `y`; negative inside the top padding.
     #[must_use]
     pub const fn first_row(&self, y: usize) -> isize {
@@ -193,6 +210,19 @@ impl Geometry {
     pub const fn first_column(&self, x: usize) -> isize {
         (x * self.window.stride_width) as isize - self.window.pad_left as isize
     }
+}
+
+#[inline]
+fn taps_inside(first: isize, taps: usize, dilation: usize, extent: usize) -> Range<usize> {
+    let before = (-first).max(0).unsigned_abs();
+    let room = (extent.cast_signed() - first).max(0).unsigned_abs();
+    // One division for the usual dilation would be one too many.
+    let steps = |columns: usize| match dilation {
+        0 | 1 => columns,
+        _ => columns.div_ceil(dilation),
+    };
+    let end = steps(room).min(taps);
+    steps(before).min(end)..end
 }
 
 const fn check_axis(
@@ -279,6 +309,14 @@ impl<'a> Rows<'a> {
         let slot = if y < self.slots { y } else { y.checked_rem(self.slots)? };
         let row_len = self.shape.row_len();
         self.data.get(slot * row_len..)?.get(..row_len)
+    }
+
+    /// Row `y` and whatever follows it in memory, or `None` in the padding above or below.
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    pub(crate) fn row_onwards(&self, y: isize) -> Option<&'a [i8]> {
+        let y = usize::try_from(y).ok().filter(|&y| y < self.shape.height)?;
+        self.data.get(y.checked_rem(self.slots)? * self.shape.row_len()..)
     }
 
     /// The channels of pixel (`y`, `x`), or `None` in the padding.

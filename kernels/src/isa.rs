@@ -1,5 +1,36 @@
 //! The instruction sets: the only list of them.
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod x86_64;
+
+/// Calls a macro with every instruction set, plainest first: `Variant name` a line.
+#[macro_export]
+macro_rules! for_each_isa {
+    ($callback:ident) => {
+        $callback! {
+            Scalar scalar
+            Avx2 avx2
+        }
+    };
+}
+
+macro_rules! isa_lists {
+    ($($isa:ident $name:ident)*) => {
+        impl Isa {
+            /// Every instruction set, plainest first.
+            pub const ALL: &'static [Self] = &[$(Self::$isa),*];
+
+            /// The name used on the command line.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$isa => stringify!($name),)*
+                }
+            }
+        }
+    };
+}
+
 /// An instruction set that kernels are written for. All variants exist on every machine, so that
 /// a host can pack weights for a chip; only some are [available](Isa::is_available).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,19 +43,9 @@ pub enum Isa {
     Avx2,
 }
 
+for_each_isa!(isa_lists);
+
 impl Isa {
-    /// Every instruction set, plainest first.
-    pub const ALL: &'static [Self] = &[Self::Scalar, Self::Avx2];
-
-    /// The name used on the command line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Scalar => "scalar",
-            Self::Avx2 => "avx2",
-        }
-    }
-
     /// The instruction set called `name`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

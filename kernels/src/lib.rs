@@ -15,6 +15,7 @@ mod geometry;
 mod isa;
 mod requantize;
 mod table;
+mod tile_s8;
 
 pub mod add_s8;
 pub mod avg_pool_s8;

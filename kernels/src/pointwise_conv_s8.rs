@@ -1,6 +1,6 @@
 //! 1x1 convolution with stride one, int8: a matrix product over pixels.
 
-use crate::{Epilogue, Filter, Isa, Layout, ShapeError};
+use crate::{Epilogue, Filter, Isa, Layout, ShapeError, tile_s8};
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
@@ -50,13 +50,13 @@ pub type Run = fn(&mut Args<'_>);
 /// The layout that the cell of `isa` reads without unpacking.
 #[must_use]
 pub const fn layout(isa: Isa, channels: usize, depth: usize) -> Layout {
-    let _ = (isa, channels, depth);
-    Layout::PLAIN
+    let _ = (channels, depth);
+    tile_s8::layout(isa)
 }
 
 /// Scratch that the cell of `isa` wants.
 #[must_use]
 pub const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> usize {
-    let _ = (isa, channels, depth);
-    0
+    let pixels = tile_s8::strip_pixels(isa, channels, depth);
+    tile_s8::scratch_bytes(isa, pixels, depth)
 }

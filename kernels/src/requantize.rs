@@ -5,6 +5,9 @@
 
 use crate::ShapeError;
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+
 /// The real factor by which an accumulator is multiplied.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rescale {

@@ -1,9 +1,305 @@
-//! AVX2.
+//! AVX2: eight channels by four outputs of a row, two taps in one `vpmaddwd`.
 
-use super::Args;
+use super::{AVX2_LAYOUT, Args, Operands};
+use crate::isa::x86_64::{
+    load_8, load_8_strided, load_up_to_8, store_8, store_8_strided, store_up_to_8,
+};
+use crate::requantize::avx2::{Factors, Narrow};
+use crate::{Requantize, pieces_mut};
+use core::arch::x86_64::*;
+use core::ops::Range;
 
-/// Same bits as scalar.
+/// Outputs of a row that are computed at once. Registers of the 3x3 rows: 4 accumulators, 6
+/// weights, 2 inputs, 2 products, of 16.
+const TILE: usize = 4;
+
+/// Same bits as scalar, which also takes over when the layout is another's.
 #[target_feature(enable = "avx2")]
 pub(crate) fn run(args: &mut Args<'_>) {
-    super::scalar::run(args);
+    let op = &mut args.0;
+    if op.filter.layout() != AVX2_LAYOUT {
+        return super::scalar::run(args);
+    }
+    match op.epilogue.requantize {
+        Requantize::Float { .. } => rows::<true>(op),
+        Requantize::FixedPoint { .. } => rows::<false>(op),
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn rows<const FLOAT: bool>(op: &mut Operands<'_>) {
+    let (shape, window) = (op.geometry.output(), op.geometry.window());
+    let plain = window.dilation_height == 1 && window.dilation_width == 1;
+    let (taps, multiplier) = (window.taps(), shape.channels / op.geometry.input().channels.max(1));
+    let is_3x3 = plain && window.kernel_height == 3 && window.kernel_width == 3 && multiplier == 1;
+    let output = core::mem::take(&mut op.output);
+    for (row, output) in pieces_mut(output, shape.row_len()).enumerate() {
+        for (block, weights) in op.filter.data().chunks_exact(8 * taps.max(1)).enumerate() {
+            let channel = 8 * block;
+            let block = Block::<FLOAT> {
+                op,
+                y: op.first_row + row,
+                channel,
+                weights: weights.as_chunks().0,
+                factors: Factors::load(&op.epilogue.requantize, channel),
+                narrow: op.epilogue.narrow_avx2(),
+            };
+            match window.stride_width {
+                1 if is_3x3 && channel + 8 <= shape.channels => {
+                    block.row_3x3::<1, { TILE + 2 }>(output)
+                }
+                2 if is_3x3 && channel + 8 <= shape.channels => {
+                    block.row_3x3::<2, { 2 * TILE + 1 }>(output)
+                }
+                _ => block.row(multiplier, output),
+            }
+        }
+    }
+}
+
+/// Eight channels of an output row.
+#[derive(Clone, Copy)]
+struct Block<'a, const FLOAT: bool> {
+    op: &'a Operands<'a>,
+    y: usize,
+    channel: usize,
+    weights: &'a [[i8; 8]],
+    factors: Factors<FLOAT>,
+    narrow: Narrow,
+}
+
+impl<const FLOAT: bool> Block<'_, FLOAT> {
+    /// 3x3, whole blocks, stride `S`: tiles where all columns lie inside the input, one output
+    /// after the other at the edges.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn row_3x3<const S: usize, const COLUMNS: usize>(&self, output: &mut [i8]) {
+        let (op, geometry) = (self.op, self.op.geometry);
+        let Some(&[w00, w01, w02, w10, w11, w12, w20, w21, w22]) = self.weights.first_chunk()
+        else {
+            return;
+        };
+        let zero = [0; 8];
+        let mut start = op.epilogue.bias_avx2(self.channel);
+        let top = geometry.first_row(self.y);
+        let mut rows = [op.input.row(top), op.input.row(top + 1), op.input.row(top + 2)];
+        let [row0, row1, row2] = rows;
+        let Some(stand_in) = row0.or(row1).or(row2) else { return };
+
+        // A row in the padding adds the same to every output: to the bias then, and the row
+        // counts as another one with weights of zero.
+        let mut weights = [[w00, w01, w02], [w10, w11, w12], [w20, w21, w22]];
+        let pad = Column::pad(op.pad_value);
+        for (row, weights) in rows.iter_mut().zip(&mut weights) {
+            if row.is_none() {
+                for weights in weights {
+                    start = pad.add_to(start, &ColumnWeights::new(&zero, &zero, weights));
+                    *weights = zero;
+                }
+                *row = Some(stand_in);
+            }
+        }
+        let [Some(row0), Some(row1), Some(row2)] = rows else { return };
+        let [[w00, w01, w02], [w10, w11, w12], [w20, w21, w22]] = &weights;
+        let weights = [
+            ColumnWeights::new(w00, w10, w20),
+            ColumnWeights::new(w01, w11, w21),
+            ColumnWeights::new(w02, w12, w22),
+        ];
+
+        let (channels, width) = (geometry.input().channels, geometry.output().width);
+        let inside = self.inside(S);
+        let mut x = 0;
+        while x < width {
+            if inside.contains(&x) && inside.len() >= TILE {
+                // The last tile overlaps the one before it.
+                x = x.min(inside.end - TILE);
+                let from = geometry.first_column(x).unsigned_abs() * channels + self.channel;
+                let sources = [row0.get(from..), row1.get(from..), row2.get(from..)];
+                let [Some(row0), Some(row1), Some(row2)] = sources else { return };
+                let sums = tile_3x3::<S, COLUMNS>([row0, row1, row2], channels, &weights, start);
+                let to = output.get_mut(x * channels + self.channel..);
+                let (Some(sums), Some(to)) = (sums, to) else { return };
+                store_8_strided(to, channels, self.narrow.apply(self.scaled(sums)));
+                x += TILE;
+            } else {
+                let mut sum = start;
+                for (column, weights) in (geometry.first_column(x)..).zip(&weights) {
+                    let column = usize::try_from(column).ok();
+                    let from = column.filter(|&column| column < geometry.input().width);
+                    let column = match from {
+                        Some(column) => {
+                            let from = column * channels + self.channel;
+                            let sources = [row0.get(from..), row1.get(from..), row2.get(from..)];
+                            let [Some(row0), Some(row1), Some(row2)] = sources else { return };
+                            Column::new(load_up_to_8(row0), load_up_to_8(row1), load_up_to_8(row2))
+                        }
+                        None => pad,
+                    };
+                    sum = column.add_to(sum, weights);
+                }
+                let bytes = self.narrow.apply_8(self.factors.apply(sum));
+                let to = output.get_mut(x * channels + self.channel..);
+                let Some(to) = to.and_then(|to| to.first_chunk_mut()) else { return };
+                store_8(to, bytes);
+                x += 1;
+            }
+        }
+    }
+
+    /// Output columns whose three input columns all lie inside the input.
+    fn inside(&self, stride: usize) -> Range<usize> {
+        let geometry = self.op.geometry;
+        let start = geometry.window().pad_left.div_ceil(stride);
+        // The last column that starts early enough, and one more.
+        let room = (geometry.input().width + geometry.window().pad_left).checked_sub(3);
+        let end = room.map_or(0, |room| room / stride + 1);
+        start..end.min(geometry.output().width)
+    }
+
+    /// Any window, any number of outputs a channel, incomplete blocks.
+    #[target_feature(enable = "avx2")]
+    fn row(&self, multiplier: usize, output: &mut [i8]) {
+        let op = self.op;
+        let start = op.epilogue.bias_avx2(self.channel);
+        let mut outputs = output.chunks_exact_mut(op.geometry.output().channels.max(1));
+        for tile in (0..op.geometry.output().width).step_by(TILE) {
+            let mut sums = [start; TILE];
+            for (pair, weights) in self.weights.chunks(2).enumerate() {
+                let second = weights.get(1).unwrap_or(&[0; 8]);
+                let Some(first) = weights.first() else { break };
+                let weights = interleave(load_8(first), load_8(second));
+                for (x, sum) in (tile..).zip(&mut sums) {
+                    let first = self.input(x, 2 * pair, multiplier);
+                    let second = self.input(x, 2 * pair + 1, multiplier);
+                    let inputs = interleave(first, second);
+                    *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(inputs, weights));
+                }
+            }
+            for sum in self.scaled(sums) {
+                let output = outputs.next().and_then(|pixel| pixel.get_mut(self.channel..));
+                if let Some(output) = output {
+                    let len = output.len().min(8);
+                    if let Some(output) = output.get_mut(..len) {
+                        store_up_to_8(output, self.narrow.apply_8(sum));
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the eight channels read at a tap of output column `x`; anything beyond the last tap
+    /// or column, where weight or output does not count.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn input(&self, x: usize, tap: usize, multiplier: usize) -> __m128i {
+        let (op, kernel_width) = (self.op, self.op.geometry.window().kernel_width.max(1));
+        let (ky, kx) = (tap / kernel_width, tap % kernel_width);
+        match op.geometry.tap(&op.input, self.y, x, ky, kx) {
+            None => _mm_set1_epi8(op.pad_value),
+            Some(pixel) if multiplier == 1 => {
+                load_up_to_8(pixel.get(self.channel..).unwrap_or(&[]))
+            }
+            Some(pixel) => {
+                let mut inputs = [0; 8];
+                for (channel, input) in (self.channel..).zip(&mut inputs) {
+                    let from = channel.checked_div(multiplier).and_then(|from| pixel.get(from));
+                    *input = from.copied().unwrap_or(0);
+                }
+                load_8(&inputs)
+            }
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn scaled(&self, mut sums: [__m256i; TILE]) -> [__m256i; TILE] {
+        for sum in &mut sums {
+            *sum = self.factors.apply(*sum);
+        }
+        sums
+    }
+}
+
+/// The sums of a tile from three rows of `COLUMNS` pixels, `stride` apart.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn tile_3x3<const S: usize, const COLUMNS: usize>(
+    rows: [&[i8]; 3],
+    stride: usize,
+    weights: &[ColumnWeights; 3],
+    start: __m256i,
+) -> Option<[__m256i; TILE]> {
+    let upper = load_8_strided::<COLUMNS>(rows[0], stride)?;
+    let middle = load_8_strided::<COLUMNS>(rows[1], stride)?;
+    let lower = load_8_strided::<COLUMNS>(rows[2], stride)?;
+    let mut sums = [start; TILE];
+    for (output, sum) in sums.iter_mut().enumerate() {
+        for (kx, weights) in weights.iter().enumerate() {
+            let column = output * S + kx;
+            let column = Column::new(upper[column], middle[column], lower[column]);
+            *sum = column.add_to(*sum, weights);
+        }
+    }
+    Some(sums)
+}
+
+/// Pairs of int16 from eight bytes each.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn interleave(first: __m128i, second: __m128i) -> __m256i {
+    _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(first, second))
+}
+
+/// A column of three inputs: (upper, middle) and (lower, its sign).
+#[derive(Clone, Copy)]
+struct Column {
+    upper: __m256i,
+    lower: __m256i,
+}
+
+/// The weights of a column: (upper, middle) and (lower, 0).
+#[derive(Clone, Copy)]
+struct ColumnWeights {
+    upper: __m256i,
+    lower: __m256i,
+}
+
+impl ColumnWeights {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn new(upper: &[i8; 8], middle: &[i8; 8], lower: &[i8; 8]) -> Self {
+        Self {
+            upper: interleave(load_8(upper), load_8(middle)),
+            lower: interleave(load_8(lower), _mm_setzero_si128()),
+        }
+    }
+}
+
+impl Column {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn pad(value: i8) -> Self {
+        Self {
+            upper: _mm256_set1_epi16(i16::from(value)),
+            lower: _mm256_set1_epi32(i32::from(value)),
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn new(upper: __m128i, middle: __m128i, lower: __m128i) -> Self {
+        Self {
+            upper: interleave(upper, middle),
+            // One instruction from memory; the sign meets a weight of zero.
+            lower: _mm256_cvtepi8_epi32(lower),
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn add_to(self, sum: __m256i, weights: &ColumnWeights) -> __m256i {
+        let sum = _mm256_add_epi32(sum, _mm256_madd_epi16(self.upper, weights.upper));
+        _mm256_add_epi32(sum, _mm256_madd_epi16(self.lower, weights.lower))
+    }
 }

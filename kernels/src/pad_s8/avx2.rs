@@ -1,4 +1,4 @@
-//! AVX2.
+//! AVX2: the scalar cell is copies and fills already; here they are compiled for wider registers.
 
 use super::Args;
 

@@ -27,7 +27,8 @@ pub(crate) fn run(args: &mut Args<'_>) {
         for (output, &value) in output.iter_mut().zip(input) {
             *output = exp(value).map_or(i8::MIN, |exp| {
                 let quotient = saturating_rounding_doubling_high_mul(scale, exp);
-                Clamp::NONE.apply(rounding_divide_by_pot(quotient, shift) + i32::from(i8::MIN))
+                let quotient = rounding_divide_by_pot(quotient, shift);
+                Clamp::NONE.apply(quotient.saturating_add(i32::from(i8::MIN)))
             });
         }
     }

@@ -1,20 +1,7 @@
 //! Scalar cells against numbers that other implementations computed.
 
+use crate::cases::softmax_scaling;
 use mote_kernels::{Isa, Kernels, softmax_s8};
-
-/// `(multiplier, left_shift, diff_min)` of a softmax with beta 1, as TFLite prepares them.
-fn softmax_scaling(scale: f64) -> (i32, u8, i32) {
-    let mut significand = (scale * f64::from(1 << 26)).min(2_147_483_647.0);
-    let mut exponent = 0_u8;
-    while significand >= 1.0 {
-        significand /= 2.0;
-        exponent += 1;
-    }
-    let multiplier = (significand * 2_147_483_648.0).round();
-    let radius = (31.0 * f64::from(1 << 26) / f64::from(1_u32 << exponent)).floor();
-    #[allow(clippy::cast_possible_truncation, reason = "both are in range by construction")]
-    (multiplier as i32, exponent, -(radius as i32))
-}
 
 /// The last layer of three MLPerf Tiny networks on their first sample, as the TFLite reference
 /// interpreter computes it: input scale, logits, probabilities.

@@ -1,0 +1,203 @@
+//! The vector twins: eight accumulators at a time, the same bits as the scalar functions.
+
+use crate::isa::x86_64::{load_f32x8, load_i32x8, load_up_to_8};
+use crate::{Clamp, Epilogue, Requantize, Rescale};
+use core::arch::x86_64::*;
+
+/// Factors of eight channels, of the contract `FLOAT` names, as the multiplications want them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Factors<const FLOAT: bool> {
+    scale: __m256,
+    multiplier: __m256i,
+    left: __m256i,
+    right: __m256i,
+    mask: __m256i,
+}
+
+impl<const FLOAT: bool> Factors<FLOAT> {
+    /// The factors of channels `channel..channel + 8`; zero outside the table.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(crate) fn load(requantize: &Requantize<'_>, channel: usize) -> Self {
+        match *requantize {
+            Requantize::Float { scale } => Self::float(match chunk(scale, channel) {
+                Ok(scale) => load_f32x8(scale),
+                Err(scale) => load_f32x8(&scale),
+            }),
+            Requantize::FixedPoint { multiplier, shift } => {
+                let multiplier = load_i32(multiplier, channel);
+                let shift = load_up_to_8(shift.get(channel..).unwrap_or(&[]));
+                Self::fixed(multiplier, _mm256_cvtepi8_epi32(shift))
+            }
+        }
+    }
+
+    /// One factor for all.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(crate) fn splat(rescale: Rescale) -> Self {
+        match rescale {
+            Rescale::Float { scale } => Self::float(_mm256_set1_ps(scale)),
+            Rescale::FixedPoint { multiplier, shift } => {
+                Self::fixed(_mm256_set1_epi32(multiplier), _mm256_set1_epi32(i32::from(shift)))
+            }
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn float(scale: __m256) -> Self {
+        let zero = _mm256_setzero_si256();
+        Self { scale, multiplier: zero, left: zero, right: zero, mask: zero }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn fixed(multiplier: __m256i, shift: __m256i) -> Self {
+        let zero = _mm256_setzero_si256();
+        let left = _mm256_and_si256(_mm256_max_epi32(shift, zero), _mm256_set1_epi32(31));
+        let right = _mm256_max_epi32(_mm256_sub_epi32(zero, shift), zero);
+        let right = _mm256_min_epi32(right, _mm256_set1_epi32(31));
+        let ones = _mm256_set1_epi32(-1);
+        let mask = _mm256_andnot_si256(_mm256_sllv_epi32(ones, right), ones);
+        Self { scale: _mm256_setzero_ps(), multiplier, left, right, mask }
+    }
+
+    /// `Rescale::apply`, lane by lane.
+    ///
+    /// The float contract may give values beyond the scalar one's limit of 2^21, which every
+    /// caller narrows to int8 in the next step.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(crate) fn apply(self, accumulators: __m256i) -> __m256i {
+        if FLOAT {
+            // The conversion turns too large values into i32::MIN, hence a limit above but none
+            // below. `min` gives its second operand for NaN, as the scalar comparison does.
+            let product = _mm256_mul_ps(_mm256_cvtepi32_ps(accumulators), self.scale);
+            return _mm256_cvtps_epi32(_mm256_min_ps(product, _mm256_set1_ps(2_097_152.0)));
+        }
+        let shifted = _mm256_sllv_epi32(accumulators, self.left);
+        rounding_divide_by_pot(
+            rounding_doubling_high_mul(shifted, self.multiplier),
+            self.right,
+            self.mask,
+        )
+    }
+}
+
+/// `saturating_rounding_doubling_high_mul` but for `i32::MIN * i32::MIN`, which gives `i32::MIN`:
+/// no multiplier is negative.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn rounding_doubling_high_mul(a: __m256i, b: __m256i) -> __m256i {
+    let nudge = _mm256_set1_epi64x(1 << 30);
+    let even = _mm256_add_epi64(_mm256_mul_epi32(a, b), nudge);
+    let odd = _mm256_mul_epi32(odd_lanes(a), odd_lanes(b));
+    let odd = _mm256_add_epi64(odd, nudge);
+    // Bits 31 to 62 of each product, moved to the half where its lane lies.
+    _mm256_blend_epi32::<0b1010_1010>(_mm256_srli_epi64::<31>(even), _mm256_slli_epi64::<1>(odd))
+}
+
+/// The odd lanes, moved to the even ones, where `vpmuldq` reads. A shuffle, since the compiler
+/// takes a shift for half of a wider multiplication.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn odd_lanes(vector: __m256i) -> __m256i {
+    _mm256_shuffle_epi32::<0b11_11_01_01>(vector)
+}
+
+/// `rounding_divide_by_pot` with `mask = 2^exponent - 1` a lane.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn rounding_divide_by_pot(value: __m256i, exponent: __m256i, mask: __m256i) -> __m256i {
+    let remainder = _mm256_and_si256(value, mask);
+    // Subtracting the sign, -1 or 0, and later the comparison likewise.
+    let threshold = _mm256_sub_epi32(_mm256_srli_epi32::<1>(mask), _mm256_srai_epi32::<31>(value));
+    let quotient = _mm256_srav_epi32(value, exponent);
+    _mm256_sub_epi32(quotient, _mm256_cmpgt_epi32(remainder, threshold))
+}
+
+/// Zero point and clamp.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Narrow {
+    zero_point: __m256i,
+    min: __m256i,
+    max: __m256i,
+}
+
+impl Narrow {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(crate) fn new(zero_point: i8, clamp: Clamp) -> Self {
+        Self {
+            zero_point: _mm256_set1_epi16(i16::from(zero_point)),
+            min: _mm256_set1_epi8(clamp.min),
+            max: _mm256_set1_epi8(clamp.max),
+        }
+    }
+
+    /// Four times eight values plus the zero point, clamped, as bytes in order.
+    ///
+    /// Saturating to int16 before the zero point is added changes nothing: a value that it
+    /// changes ends at a bound of int8 either way.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(crate) fn apply(self, [a, b, c, d]: [__m256i; 4]) -> __m256i {
+        let ab = _mm256_adds_epi16(_mm256_packs_epi32(a, b), self.zero_point);
+        let cd = _mm256_adds_epi16(_mm256_packs_epi32(c, d), self.zero_point);
+        // The packs work within 128 bits: lanes hold the first and the second halves of a b c d.
+        let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+        let bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(ab, cd), order);
+        _mm256_min_epi8(_mm256_max_epi8(bytes, self.min), self.max)
+    }
+
+    /// [`apply`](Self::apply) for eight values, in the low half.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(crate) fn apply_8(self, values: __m256i) -> __m128i {
+        let (low, high) = (_mm256_castsi256_si128(values), _mm256_extracti128_si256::<1>(values));
+        let words = _mm_packs_epi32(low, high);
+        let words = _mm_adds_epi16(words, _mm256_castsi256_si128(self.zero_point));
+        let bytes = _mm_packs_epi16(words, words);
+        let bytes = _mm_max_epi8(bytes, _mm256_castsi256_si128(self.min));
+        _mm_min_epi8(bytes, _mm256_castsi256_si128(self.max))
+    }
+}
+
+impl Epilogue<'_> {
+    /// Biases of channels `channel..channel + 8`; zero outside the table.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(crate) fn bias_avx2(&self, channel: usize) -> __m256i {
+        load_i32(self.bias, channel)
+    }
+
+    /// Zero point and clamp.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(crate) fn narrow_avx2(&self) -> Narrow {
+        Narrow::new(self.zero_point, self.clamp)
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_i32(table: &[i32], start: usize) -> __m256i {
+    match chunk(table, start) {
+        Ok(values) => load_i32x8(values),
+        Err(values) => load_i32x8(&values),
+    }
+}
+
+/// Entries `start..start + 8`: in place, or copied and filled up with zeros at the end.
+#[inline]
+fn chunk<T: Copy + Default>(table: &[T], start: usize) -> Result<&[T; 8], [T; 8]> {
+    let rest = table.get(start..).unwrap_or(&[]);
+    rest.first_chunk().ok_or_else(|| {
+        let mut padded = [T::default(); 8];
+        for (to, from) in padded.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        padded
+    })
+}

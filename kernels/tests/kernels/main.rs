@@ -1,0 +1,9 @@
+//! One test program: `cases` generates, `parity` compares cells, `reference` and `golden` check
+//! the specification itself.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod cases;
+mod golden;
+mod parity;
+mod reference;

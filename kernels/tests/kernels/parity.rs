@@ -1,0 +1,119 @@
+//! Every cell equals the scalar one bit for bit, however its operands are laid out.
+//!
+//! Written once, stamped for every instruction set. One that this machine lacks is skipped
+//! loudly; `KERNELS_REQUIRE=Avx2,..` turns that into a failure.
+
+use crate::cases::{self, Case, Setup};
+use mote_kernels::{Isa, Kernels};
+use proptest::prelude::ProptestConfig;
+use proptest::test_runner::{TestError, TestRunner};
+
+/// Cases of a family and an instruction set.
+const CASES: u32 = 400;
+
+fn kernels(isa: Isa) -> Option<Kernels> {
+    let kernels = Kernels::for_isa(isa);
+    if kernels.is_none() {
+        let required = std::env::var("KERNELS_REQUIRE").unwrap_or_default();
+        let name = format!("{isa:?}");
+        assert!(!required.split(',').any(|isa| isa == name), "{name} is required and missing");
+        eprintln!("SKIPPED: this machine has no {name}");
+    }
+    kernels
+}
+
+/// Generates cases until `wrong` finds fault with one; gives the smallest.
+fn search<C: Case>(wrong: impl Fn(&C) -> Option<Setup>) -> Option<(C, Setup)> {
+    let config = ProptestConfig { cases: CASES, failure_persistence: None, ..Default::default() };
+    let result = TestRunner::new_with_rng(config, rng()).run(&C::strategy(false), |case| {
+        let found = wrong(&case);
+        proptest::prop_assert!(found.is_none());
+        Ok(())
+    });
+    match result {
+        Ok(()) => None,
+        Err(TestError::Fail(_, case)) => wrong(&case).map(|setup| (case, setup)),
+        Err(TestError::Abort(reason)) => panic!("no cases: {reason}"),
+    }
+}
+
+fn rng() -> proptest::test_runner::TestRng {
+    proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha)
+}
+
+/// The first setup in which `kernels` does not give the scalar result.
+fn differs<C: Case>(kernels: &Kernels, case: &C) -> Option<Setup> {
+    let expected = case.output(&Kernels::SCALAR, Setup::planned(Isa::Scalar));
+    let setups = Setup::all(kernels.isa());
+    setups.into_iter().find(|&setup| case.output(kernels, setup) != expected)
+}
+
+fn parity<C: Case>(isa: Isa) {
+    let Some(kernels) = kernels(isa) else { return };
+    if let Some((case, setup)) = search::<C>(|case| differs(&kernels, case)) {
+        panic!("{isa:?} differs from scalar in {setup:?} of {case:#?}");
+    }
+}
+
+macro_rules! stamp {
+    ($($isa:ident $name:ident)*) => {
+        $(
+            mod $name {
+                use super::{cases, parity};
+                use mote_kernels::Isa;
+
+                stamp! { @families $isa
+                    conv_s8 Conv, pointwise_conv_s8 PointwiseConv,
+                    depthwise_conv_s8 DepthwiseConv, fully_connected_s8 FullyConnected,
+                    add_s8 Add, avg_pool_s8 AvgPool, global_avg_pool_s8 GlobalAvgPool,
+                    max_pool_s8 MaxPool, softmax_s8 Softmax, pad_s8 Pad, clamp_s8 ClampAll,
+                    lookup_s8 Lookup,
+                }
+            }
+        )*
+    };
+    (@families $isa:ident $($family:ident $case:ident,)*) => {
+        $(
+            #[test]
+            fn $family() {
+                parity::<cases::$case>(Isa::$isa);
+            }
+        )*
+    };
+}
+
+mote_kernels::for_each_isa!(stamp);
+
+/// The harness notices a kernel that is subtly wrong.
+mod planted_bug {
+    use super::{Case, Isa, Kernels, Setup, cases, search};
+
+    fn notices<C: Case>() {
+        let planned = Setup::planned(Isa::Scalar);
+        let found = search::<C>(|case| {
+            let mut buggy = case.clone();
+            buggy.plant_bug();
+            let outputs = [case, &buggy].map(|case| case.output(&Kernels::SCALAR, planned));
+            (outputs[0] != outputs[1]).then_some(planned)
+        });
+        assert!(found.is_some(), "no case shows the bug");
+    }
+
+    macro_rules! planted {
+        ($($family:ident $case:ident,)*) => {
+            $(
+                #[test]
+                fn $family() {
+                    notices::<cases::$case>();
+                }
+            )*
+        };
+    }
+
+    planted! {
+        conv_s8 Conv, pointwise_conv_s8 PointwiseConv, depthwise_conv_s8 DepthwiseConv,
+        fully_connected_s8 FullyConnected, add_s8 Add, avg_pool_s8 AvgPool,
+        global_avg_pool_s8 GlobalAvgPool, max_pool_s8 MaxPool, softmax_s8 Softmax, pad_s8 Pad,
+        clamp_s8 ClampAll, lookup_s8 Lookup,
+    }
+}
