@@ -20,6 +20,7 @@ pub use error::{GraphError, ShapeError};
 pub use op::{Activation, Op};
 pub use param::{Param, ParamError, QuantizedParam};
 pub use shape::{Extent, MAX_ELEMENTS, Padding, Shape, Window};
+pub(crate) use weights::transpose;
 pub use weights::{Weight, WeightRole};
 
 /// A node's place in its graph; only meaningful for the graph that it came from.

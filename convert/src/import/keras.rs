@@ -1,17 +1,250 @@
-//! Keras.
+//! Keras models in HDF5 (`model.save("model.h5")`), as Keras 2 and Keras 3 write them.
+//!
+//! Sequential and Functional models, also nested ones, as long as every layer is called once. The layers' `activation`
+//! becomes part of the node where the graph can carry it and a node of its own (`<layer>/softmax`) where not.
+//!
+//! # Source
+//! Keras' `saving/legacy/hdf5_format.py`: the JSON of the network in the attribute `model_config`, one group a layer
+//! below `model_weights`, whose attribute `weight_names` lists the data sets.
+
+mod config;
+mod layers;
+mod store;
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::Value;
 use thiserror::Error;
 
-use crate::graph::Graph;
+use crate::graph::{Graph, GraphBuilder, GraphError, NodeId, ParamError};
+use config::Layer;
+use store::Store;
 
-/// E.
-#[derive(Clone, Debug, PartialEq, Error)]
-#[error("not yet")]
-pub struct KerasError;
-
-/// R.
+/// Reads a Keras HDF5 file.
 ///
 /// # Errors
-/// Always.
-pub fn read(_file: &[u8]) -> Result<Graph, KerasError> {
-    Err(KerasError)
+/// When it is damaged, holds weights only, or uses what is not supported.
+pub fn read(file: &[u8]) -> Result<Graph, KerasError> {
+    let store = Store::open(file)?;
+    let json = store.model_config()?.ok_or(KerasError::WeightsOnly)?;
+    let model: Value =
+        serde_json::from_str(&json).map_err(|error| KerasError::Json(error.to_string()))?;
+    let config = &model["config"];
+    let name = config["name"].as_str().unwrap_or("model");
+    let mut importer = Importer { store, builder: GraphBuilder::new(name) };
+    let class = model["class_name"].as_str().unwrap_or_default();
+    let scope = Scope { group: None, trainable: true, depth: 0 };
+    let output = importer.model(class, config, None, scope)?;
+    Ok(importer.builder.finish(output)?)
 }
+
+/// A Keras file that is damaged or uses what is not supported.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum KerasError {
+    /// Not the HDF5 file it should be.
+    #[error("the HDF5 file is damaged or unusual: {0}; save or download the model again")]
+    Hdf5(String),
+    /// Weights without the network.
+    #[error(
+        "the file holds weights but no network (no attribute `model_config`); save the full model with \
+         model.save(\"model.h5\"), not save_weights"
+    )]
+    WeightsOnly,
+    /// The network's description is no JSON.
+    #[error("the attribute `model_config` is not valid JSON: {0}; save the model again")]
+    Json(String),
+    /// The network's description lacks something.
+    #[error("the attribute `model_config`: {0}")]
+    Config(String),
+    /// Neither Sequential nor Functional.
+    #[error("a model of class `{class}`; Sequential and Functional models are supported")]
+    Model {
+        /// Its class.
+        class: String,
+    },
+    /// Several inputs or outputs, or none.
+    #[error("{} {what} ({}); networks with one input and one output are supported", layers.len(), layers.join(", "))]
+    Interface {
+        /// `inputs` or `outputs`.
+        what: &'static str,
+        /// Their layers.
+        layers: Vec<String>,
+    },
+    /// A layer that Mote does not know.
+    #[error("layer {position}, `{layer}`, of class {class} is not supported; supported: {}", layers::SUPPORTED.join(", "))]
+    Layer {
+        /// Its class.
+        class: String,
+        /// Its name.
+        layer: String,
+        /// Its place in the model.
+        position: usize,
+    },
+    /// A known layer used in an unknown way.
+    #[error("layer {position}, `{layer}`, of class {class}: {what}")]
+    Usage {
+        /// Its class.
+        class: String,
+        /// Its name.
+        layer: String,
+        /// Its place in the model.
+        position: usize,
+        /// What is not supported, and what is.
+        what: String,
+    },
+    /// A layer's weight that is missing or cannot be read.
+    #[error("weight `{weight}` of layer `{layer}`: {what}")]
+    Weight {
+        /// Its layer.
+        layer: String,
+        /// Its name.
+        weight: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// Layers that do not fit together.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// A parameter that no network can use.
+    #[error(transparent)]
+    Param(#[from] ParamError),
+}
+
+/// Where in nested models the importer is.
+#[derive(Clone, Copy, Debug)]
+struct Scope<'a> {
+    /// The outermost nested model, whose group holds all its weights.
+    group: Option<&'a str>,
+    trainable: bool,
+    depth: usize,
+}
+
+#[derive(Debug)]
+struct Importer {
+    store: Store,
+    builder: GraphBuilder,
+}
+
+impl Importer {
+    /// A model and all its layers; a nested one is fed from outside.
+    fn model(
+        &mut self,
+        class: &str,
+        config: &Value,
+        feed: Option<NodeId>,
+        scope: Scope<'_>,
+    ) -> Result<NodeId, KerasError> {
+        if scope.depth > MAX_DEPTH {
+            let what = format!("models nested more than {MAX_DEPTH} deep");
+            return Err(KerasError::Config(what));
+        }
+        match class {
+            "Sequential" => self.sequential(config, feed, scope),
+            "Functional" | "Model" => self.functional(config, feed, scope),
+            _ => Err(KerasError::Model { class: class.to_owned() }),
+        }
+    }
+
+    fn sequential(
+        &mut self,
+        config: &Value,
+        feed: Option<NodeId>,
+        scope: Scope<'_>,
+    ) -> Result<NodeId, KerasError> {
+        // Before Keras 2.3 the configuration was the bare list.
+        let layers = config["layers"].as_array().or_else(|| config.as_array());
+        let layers = layers.ok_or_else(|| KerasError::Config("lacks `layers`".to_owned()))?;
+        let mut last = feed;
+        for (position, value) in layers.iter().enumerate() {
+            let layer = Layer::new(value, position)?;
+            if layer.class == "InputLayer" && feed.is_some() {
+                continue;
+            }
+            if last.is_none() && layer.class != "InputLayer" {
+                let nested = layer.config.get("layers").and_then(|layers| layers.get(0));
+                let nested = nested.map(|first| &first["config"]);
+                let shape = [Some(layer.config), nested, Some(config)];
+                let shape = shape.into_iter().flatten().find_map(config::batch_shape);
+                let shape = layer.input_shape(shape)?;
+                last = Some(self.builder.input(format!("{}_input", layer.name), shape)?);
+            }
+            last = Some(self.layer(&layer, last.as_slice(), scope)?);
+        }
+        last.ok_or_else(|| KerasError::Config("has no layers".to_owned()))
+    }
+
+    fn functional(
+        &mut self,
+        config: &Value,
+        feed: Option<NodeId>,
+        scope: Scope<'_>,
+    ) -> Result<NodeId, KerasError> {
+        let layers = config["layers"].as_array();
+        let layers = layers.ok_or_else(|| KerasError::Config("lacks `layers`".to_owned()))?;
+        let layers = layers.iter().enumerate().map(|(position, value)| Layer::new(value, position));
+        let layers = layers.collect::<Result<Vec<_>, _>>()?;
+        let input = only("inputs", config::references(&config["input_layers"]))?;
+        let output = only("outputs", config::references(&config["output_layers"]))?;
+        let mut nodes: HashMap<&str, NodeId> = HashMap::new();
+        for position in topological_order(&layers)? {
+            let layer = &layers[position];
+            let inputs = layer.inbound()?.into_iter().map(|name| nodes[name]).collect::<Vec<_>>();
+            let node = match feed {
+                Some(feed) if layer.name == input => feed,
+                _ => self.layer(layer, &inputs, scope)?,
+            };
+            nodes.insert(layer.name, node);
+        }
+        let unknown = || KerasError::Config(format!("the output layer `{output}` does not exist"));
+        nodes.get(output).copied().ok_or_else(unknown)
+    }
+}
+
+/// Places of the layers so that each comes after what it reads; otherwise as listed.
+fn topological_order(layers: &[Layer<'_>]) -> Result<Vec<usize>, KerasError> {
+    let places: HashMap<&str, usize> =
+        layers.iter().map(|layer| (layer.name, layer.position)).collect();
+    if places.len() != layers.len() {
+        return Err(KerasError::Config("two layers share a name".to_owned()));
+    }
+    let mut readers = vec![Vec::new(); layers.len()];
+    let mut missing = vec![0_usize; layers.len()];
+    for layer in layers {
+        for name in layer.inbound()? {
+            let place = places.get(name);
+            let place = place
+                .ok_or_else(|| layer.usage(format!("reads `{name}`, which does not exist")))?;
+            readers[*place].push(layer.position);
+            missing[layer.position] += 1;
+        }
+    }
+    let mut ready: BTreeSet<usize> =
+        (0..layers.len()).filter(|&place| missing[place] == 0).collect();
+    let mut order = Vec::with_capacity(layers.len());
+    while let Some(place) = ready.pop_first() {
+        order.push(place);
+        for &reader in &readers[place] {
+            missing[reader] -= 1;
+            if missing[reader] == 0 {
+                ready.insert(reader);
+            }
+        }
+    }
+    match layers.iter().find(|layer| missing[layer.position] > 0) {
+        Some(layer) => Err(layer.usage("waits for its own output")),
+        None => Ok(order),
+    }
+}
+
+fn only<'a>(what: &'static str, layers: Vec<&'a str>) -> Result<&'a str, KerasError> {
+    match layers[..] {
+        [layer] => Ok(layer),
+        _ => {
+            let layers = layers.into_iter().map(str::to_owned).collect();
+            Err(KerasError::Interface { what, layers })
+        }
+    }
+}
+
+const MAX_DEPTH: usize = 8;
