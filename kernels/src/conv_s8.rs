@@ -60,6 +60,5 @@ pub const fn layout(isa: Isa, geometry: &Geometry) -> Layout {
 #[must_use]
 pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
     let depth = geometry.window().taps().saturating_mul(geometry.input().channels);
-    let pixels = tile_s8::strip_pixels(isa, geometry.output().channels, depth);
-    tile_s8::scratch_bytes(isa, pixels, depth)
+    tile_s8::scratch_bytes(isa, geometry.output().channels, depth)
 }

@@ -58,5 +58,5 @@ pub const fn layout(isa: Isa, channels: usize, depth: usize) -> Layout {
 #[must_use]
 pub const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> usize {
     let _ = channels;
-    tile_s8::scratch_bytes(isa, 1, depth)
+    tile_s8::vector_scratch_bytes(isa, depth)
 }

@@ -316,7 +316,8 @@ impl<'a> Rows<'a> {
     #[inline]
     pub(crate) fn row_onwards(&self, y: isize) -> Option<&'a [i8]> {
         let y = usize::try_from(y).ok().filter(|&y| y < self.shape.height)?;
-        self.data.get(y.checked_rem(self.slots)? * self.shape.row_len()..)
+        let slot = if y < self.slots { y } else { y.checked_rem(self.slots)? };
+        self.data.get(slot * self.shape.row_len()..)
     }
 
     /// The channels of pixel (`y`, `x`), or `None` in the padding.

@@ -53,6 +53,18 @@ fn pieces_mut<T>(slice: &mut [T], len: usize) -> core::slice::ChunksExactMut<'_,
     slice.chunks_exact_mut(len.max(1))
 }
 
+/// What follows `start`; nothing beyond the end.
+#[inline]
+fn after<T>(slice: &[T], start: usize) -> &[T] {
+    slice.get(start..).unwrap_or(&[])
+}
+
+/// See [`after`].
+#[inline]
+fn after_mut<T>(slice: &mut [T], start: usize) -> &mut [T] {
+    slice.get_mut(start..).unwrap_or(&mut [])
+}
+
 /// Checks that `output_len` is some whole rows of the output, inside it from `first_row` on, and
 /// that `input` is (a ring of) the input that covers the window.
 fn check_rows(

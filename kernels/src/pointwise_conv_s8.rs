@@ -57,6 +57,5 @@ pub const fn layout(isa: Isa, channels: usize, depth: usize) -> Layout {
 /// Scratch that the cell of `isa` wants.
 #[must_use]
 pub const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> usize {
-    let pixels = tile_s8::strip_pixels(isa, channels, depth);
-    tile_s8::scratch_bytes(isa, pixels, depth)
+    tile_s8::scratch_bytes(isa, channels, depth)
 }

@@ -20,43 +20,48 @@ pub(crate) const AVX2_LAYOUT: Layout = match Layout::new(8, 2) {
     Err(_) => Layout::PLAIN,
 };
 
-/// Pixels that the tiles of `isa` widen at once.
-pub(crate) const fn strip_pixels(isa: Isa, channels: usize, depth: usize) -> usize {
+/// Scratch of a convolution: a strip of pixels, widened.
+pub(crate) const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> usize {
     match isa {
         Isa::Scalar => 0,
         Isa::Avx2 => {
-            // A lone panel wants 8 pixels to fill the registers, a pair of panels 4.
-            let tile = if channels.div_ceil(8) % 2 == 1 { 8 } else { 4 };
-            // Weights beyond the second-level cache are read once a strip: make that pay.
-            let mut pixels = tile;
-            while channels.saturating_mul(depth) > AVX2_RESIDENT
-                && pixels * 2 * row_bytes(depth) <= AVX2_STRIP
-            {
-                pixels *= 2;
+            let row = row_bytes(depth);
+            // At least a tile of four pixels, if need be of three; wide layers take more, which
+            // spreads the cost of loading a panel's parameters.
+            let mut pixels = match AVX2_STRIP.checked_div(row) {
+                None | Some(0..=2) => 4,
+                Some(3) => 3,
+                Some(more) => (if more < 32 { more } else { 32 }) / 4 * 4,
+            };
+            // Weights that no near cache holds are read once a strip: make that pay.
+            if channels.saturating_mul(depth) > AVX2_RESIDENT {
+                while pixels * 2 * row <= AVX2_LARGE_STRIP {
+                    pixels *= 2;
+                }
             }
-            pixels
+            row.saturating_mul(pixels).saturating_add(AVX2_SLACK)
         }
     }
 }
 
-/// Weights that may be read again for every tile.
-const AVX2_RESIDENT: usize = 256 << 10;
-/// Most scratch that is spent on reading larger weights more rarely.
-const AVX2_STRIP: usize = 32 << 10;
-
-/// Values between two pixels in the scratch: widening writes whole vectors of 16.
-pub(crate) const fn row_len(depth: usize) -> usize {
-    depth.saturating_add(30) / 16 * 16
-}
-
-const fn row_bytes(depth: usize) -> usize {
-    row_len(depth).saturating_mul(2)
-}
-
-/// Scratch of a strip.
-pub(crate) const fn scratch_bytes(isa: Isa, pixels: usize, depth: usize) -> usize {
+/// Scratch of a single pixel.
+pub(crate) const fn vector_scratch_bytes(isa: Isa, depth: usize) -> usize {
     match isa {
         Isa::Scalar => 0,
-        Isa::Avx2 => row_bytes(depth).saturating_mul(pixels),
+        Isa::Avx2 => row_bytes(depth).saturating_add(AVX2_SLACK),
     }
+}
+
+/// Scratch that a strip keeps within unless a tile takes more.
+const AVX2_STRIP: usize = 1 << 10;
+/// Scratch that is spent on reading large weights more rarely.
+const AVX2_LARGE_STRIP: usize = 32 << 10;
+/// Weights that may be read again for every strip.
+const AVX2_RESIDENT: usize = 256 << 10;
+/// What widening may write beyond the last pixel, since it writes whole vectors of 16.
+pub(crate) const AVX2_SLACK: usize = 32;
+
+/// Bytes of a widened pixel: whole pairs.
+const fn row_bytes(depth: usize) -> usize {
+    depth.div_ceil(2).saturating_mul(4)
 }

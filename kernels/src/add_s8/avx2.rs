@@ -3,7 +3,7 @@
 use super::{Args, Sum};
 use crate::Rescale;
 use crate::isa::x86_64::{load_8, store_32};
-use crate::requantize::avx2::{Factors, Narrow};
+use crate::requantize::avx2::{Factors, Narrow, float, rescale};
 use core::arch::x86_64::*;
 
 /// Same bits as scalar.
@@ -54,18 +54,17 @@ fn fill(to: &mut [i8], from: &[i8]) {
 struct Vector<const LINEAR: bool> {
     /// Offset, or multiplier, of each input.
     inputs: [__m256i; 2],
-    factors: [Factors<false>; 2],
+    factors: [Factors; 2],
     /// Left shift of the inputs, or right shift of the sum.
     shift: __m128i,
     bias: __m256i,
-    output: Factors<false>,
+    output: Factors,
 }
 
 impl<const LINEAR: bool> Vector<LINEAR> {
     #[target_feature(enable = "avx2")]
     fn new(sum: Sum) -> Self {
-        let factors =
-            |multiplier, shift| Factors::<false>::splat(Rescale::FixedPoint { multiplier, shift });
+        let factors = |multiplier, shift| Factors::splat(Rescale::FixedPoint { multiplier, shift });
         match sum {
             Sum::FixedPoint {
                 offset: [offset0, offset1],
@@ -114,6 +113,11 @@ impl<const LINEAR: bool> Vector<LINEAR> {
         let [factors0, factors1] = self.factors;
         let lhs = _mm256_sll_epi32(_mm256_add_epi32(lhs, input0), self.shift);
         let rhs = _mm256_sll_epi32(_mm256_add_epi32(rhs, input1), self.shift);
-        self.output.apply(_mm256_add_epi32(factors0.apply(lhs), factors1.apply(rhs)))
+        let (mut lhs, mut rhs) = ([lhs], [rhs]);
+        rescale!(&factors0, lhs);
+        rescale!(&factors1, rhs);
+        let mut sum = [_mm256_add_epi32(lhs[0], rhs[0])];
+        rescale!(&self.output, sum);
+        sum[0]
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{Args, Operands};
 use crate::isa::x86_64::{load_8, load_up_to_8, store_32, store_up_to_8};
-use crate::pieces_mut;
 use crate::requantize::avx2::Narrow;
+use crate::{after, pieces_mut};
 use core::arch::x86_64::*;
 
 /// Same bits as scalar.
@@ -44,7 +44,7 @@ fn means<const N: usize>(op: &Operands<'_>, [y, x, channel]: [usize; 3]) -> [__m
         for kx in columns.clone() {
             let column = geometry.first_column(x) + (kx * window.dilation_width).cast_signed();
             let from = column.unsigned_abs() * geometry.input().channels + channel;
-            let tap = row.get(from..).unwrap_or(&[]);
+            let tap = after(row, from);
             if N == 1 {
                 let values = _mm256_cvtepi8_epi32(load_up_to_8(tap));
                 sums[0] = _mm256_add_epi32(sums[0], values);

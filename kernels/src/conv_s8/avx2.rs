@@ -2,9 +2,9 @@
 
 use super::{Args, Operands};
 use crate::isa::x86_64::store_i16x16;
-use crate::tile_s8::avx2::{pairs, strip, widen};
-use crate::tile_s8::{AVX2_LAYOUT, row_len};
-use crate::{Geometry, Rows};
+use crate::tile_s8::AVX2_LAYOUT;
+use crate::tile_s8::avx2::{pixels, strip, widen};
+use crate::{Geometry, Rows, after, after_mut};
 use core::arch::x86_64::*;
 use core::ops::Range;
 
@@ -14,27 +14,30 @@ pub(crate) fn run(args: &mut Args<'_>) {
     let Operands { geometry, input, filter, epilogue, pad_value, first_row, output, scratch } =
         &mut args.0;
     let (width, channels) = (geometry.output().width, filter.channels());
-    let row_pairs = row_len(filter.depth()) / 2;
-    let rows = pairs(scratch);
-    let capacity = rows.len().checked_div(row_pairs).unwrap_or(0);
+    let (rows, capacity) = pixels(scratch, filter.depth());
     if filter.layout() != AVX2_LAYOUT || capacity == 0 || width == 0 || channels == 0 {
         return super::scalar::run(args);
     }
+    let row_len = 2 * filter.depth().div_ceil(2);
     let im2col = Im2col { geometry, input, pad_value: *pad_value };
     // Output pixels of this call, counted through its rows.
-    let mut first = 0;
+    let (mut y, mut x) = (*first_row, 0);
     for output in output.chunks_mut(channels * capacity) {
-        let end = first + output.len() / channels;
-        let mut left = &mut *rows;
-        while first < end {
-            let (y, x) = (*first_row + first / width, first % width);
-            let run = x..width.min(x + end - first);
-            first += run.len();
-            let Some((to, rest)) = left.split_at_mut_checked(run.len() * row_pairs) else { return };
-            im2col.row(y, run, row_pairs, to);
-            left = rest;
+        let mut to: &mut [i16] = bytemuck::cast_slice_mut(rows);
+        let count = output.len() / channels;
+        let mut left = count;
+        while left > 0 {
+            let run = x..width.min(x + left);
+            left -= run.len();
+            let len = run.len() * row_len;
+            x = run.end;
+            im2col.row(y, run, row_len, to);
+            to = after_mut(to, len);
+            if x == width {
+                (y, x) = (y + 1, 0);
+            }
         }
-        strip(rows, row_pairs, filter, epilogue, output);
+        strip(rows, count, filter, epilogue, output);
     }
 }
 
@@ -44,6 +47,9 @@ struct Im2col<'a> {
     pad_value: i8,
 }
 
+/// Kernel rows whose sources are looked up together.
+const ROWS: usize = 8;
+
 impl Im2col<'_> {
     /// The windows of output pixels (`y`, `columns`), one after the other into `to`.
     ///
@@ -51,29 +57,35 @@ impl Im2col<'_> {
     /// are written later, or to the slack at the end.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn row(&self, y: usize, columns: Range<usize>, row_pairs: usize, to: &mut [i32]) {
+    fn row(&self, y: usize, columns: Range<usize>, row_len: usize, to: &mut [i16]) {
         let (window, shape) = (self.geometry.window(), self.geometry.input());
         let taps_len = window.kernel_width * shape.channels;
-        for ky in 0..window.kernel_height {
-            let row = self.geometry.first_row(y) + (ky * window.dilation_height).cast_signed();
-            let source = self.input.row_onwards(row);
-            for (x, to) in columns.clone().zip(to.chunks_exact_mut(row_pairs.max(1))) {
-                let to: &mut [i16] = bytemuck::cast_slice_mut(to);
-                let to = to.get_mut(ky * taps_len..).unwrap_or(&mut []);
-                let first = self.geometry.first_column(x);
-                let Some(source) = source else {
-                    self.fill(taps_len, to);
-                    continue;
-                };
-                let inside = usize::try_from(first)
-                    .ok()
-                    .filter(|first| first + window.span_width() <= shape.width);
-                match inside {
-                    Some(first) if window.dilation_width == 1 => {
-                        let source = source.get(first * shape.channels..).unwrap_or(&[]);
-                        widen(source, taps_len, to);
+        let top = self.geometry.first_row(y);
+        let mut sources = [None; ROWS];
+        for (ky, source) in sources.iter_mut().enumerate().take(window.kernel_height) {
+            *source = self.input.row_onwards(top + (ky * window.dilation_height).cast_signed());
+        }
+        for (pixel, x) in columns.enumerate() {
+            let to = after_mut(to, pixel * row_len);
+            let first = self.geometry.first_column(x);
+            let inside = window.dilation_width == 1
+                && first >= 0
+                && first.unsigned_abs() + window.kernel_width <= shape.width;
+            for ky in 0..window.kernel_height {
+                let to = after_mut(to, ky * taps_len);
+                let source = match sources.get(ky) {
+                    Some(source) => *source,
+                    None => {
+                        self.input.row_onwards(top + (ky * window.dilation_height).cast_signed())
                     }
-                    _ => self.taps(source, first, to),
+                };
+                match source {
+                    None => self.fill(taps_len, to),
+                    Some(source) if inside => {
+                        let from = first.unsigned_abs() * shape.channels;
+                        widen(after(source, from), taps_len, to);
+                    }
+                    Some(source) => self.taps(source, first, to),
                 }
             }
         }
@@ -84,14 +96,14 @@ impl Im2col<'_> {
     fn taps(&self, source: &[i8], first: isize, to: &mut [i16]) {
         let (window, shape) = (self.geometry.window(), self.geometry.input());
         for kx in 0..window.kernel_width {
-            let to = to.get_mut(kx * shape.channels..).unwrap_or(&mut []);
+            let to = after_mut(to, kx * shape.channels);
             let column = first + (kx * window.dilation_width).cast_signed();
-            match usize::try_from(column).ok().filter(|&column| column < shape.width) {
-                Some(column) => {
-                    let source = source.get(column * shape.channels..).unwrap_or(&[]);
+            match usize::try_from(column) {
+                Ok(column) if column < shape.width => {
+                    let source = after(source, column * shape.channels);
                     widen(source, shape.channels, to);
                 }
-                None => self.fill(shape.channels, to),
+                _ => self.fill(shape.channels, to),
             }
         }
     }

@@ -1,11 +1,9 @@
 //! AVX2: eight channels by four outputs of a row, two taps in one `vpmaddwd`.
 
 use super::{AVX2_LAYOUT, Args, Operands};
-use crate::isa::x86_64::{
-    load_8, load_8_strided, load_up_to_8, store_8, store_8_strided, store_up_to_8,
-};
-use crate::requantize::avx2::{Factors, Narrow};
-use crate::{Requantize, pieces_mut};
+use crate::isa::x86_64::{Strided, StridedMut, load_8, load_up_to_8, store_up_to_8};
+use crate::requantize::avx2::{Factors, Narrow, float, rescale};
+use crate::{after, after_mut, pieces_mut};
 use core::arch::x86_64::*;
 use core::ops::Range;
 
@@ -20,14 +18,6 @@ pub(crate) fn run(args: &mut Args<'_>) {
     if op.filter.layout() != AVX2_LAYOUT {
         return super::scalar::run(args);
     }
-    match op.epilogue.requantize {
-        Requantize::Float { .. } => rows::<true>(op),
-        Requantize::FixedPoint { .. } => rows::<false>(op),
-    }
-}
-
-#[target_feature(enable = "avx2")]
-fn rows<const FLOAT: bool>(op: &mut Operands<'_>) {
     let (shape, window) = (op.geometry.output(), op.geometry.window());
     let plain = window.dilation_height == 1 && window.dilation_width == 1;
     let (taps, multiplier) = (window.taps(), shape.channels / op.geometry.input().channels.max(1));
@@ -36,7 +26,7 @@ fn rows<const FLOAT: bool>(op: &mut Operands<'_>) {
     for (row, output) in pieces_mut(output, shape.row_len()).enumerate() {
         for (block, weights) in op.filter.data().chunks_exact(8 * taps.max(1)).enumerate() {
             let channel = 8 * block;
-            let block = Block::<FLOAT> {
+            let block = Block {
                 op,
                 y: op.first_row + row,
                 channel,
@@ -59,16 +49,16 @@ fn rows<const FLOAT: bool>(op: &mut Operands<'_>) {
 
 /// Eight channels of an output row.
 #[derive(Clone, Copy)]
-struct Block<'a, const FLOAT: bool> {
+struct Block<'a> {
     op: &'a Operands<'a>,
     y: usize,
     channel: usize,
     weights: &'a [[i8; 8]],
-    factors: Factors<FLOAT>,
+    factors: Factors,
     narrow: Narrow,
 }
 
-impl<const FLOAT: bool> Block<'_, FLOAT> {
+impl<'a> Block<'a> {
     /// 3x3, whole blocks, stride `S`: tiles where all columns lie inside the input, one output
     /// after the other at the edges.
     #[inline]
@@ -107,43 +97,55 @@ impl<const FLOAT: bool> Block<'_, FLOAT> {
             ColumnWeights::new(w02, w12, w22),
         ];
 
+        // One check each here, one comparison a tile in the loop.
         let (channels, width) = (geometry.input().channels, geometry.output().width);
-        let inside = self.inside(S);
-        let mut x = 0;
-        while x < width {
-            if inside.contains(&x) && inside.len() >= TILE {
-                // The last tile overlaps the one before it.
-                x = x.min(inside.end - TILE);
-                let from = geometry.first_column(x).unsigned_abs() * channels + self.channel;
-                let sources = [row0.get(from..), row1.get(from..), row2.get(from..)];
-                let [Some(row0), Some(row1), Some(row2)] = sources else { return };
-                let sums = tile_3x3::<S, COLUMNS>([row0, row1, row2], channels, &weights, start);
-                let to = output.get_mut(x * channels + self.channel..);
-                let (Some(sums), Some(to)) = (sums, to) else { return };
-                store_8_strided(to, channels, self.narrow.apply(self.scaled(sums)));
-                x += TILE;
-            } else {
-                let mut sum = start;
-                for (column, weights) in (geometry.first_column(x)..).zip(&weights) {
-                    let column = usize::try_from(column).ok();
-                    let from = column.filter(|&column| column < geometry.input().width);
-                    let column = match from {
-                        Some(column) => {
-                            let from = column * channels + self.channel;
-                            let sources = [row0.get(from..), row1.get(from..), row2.get(from..)];
-                            let [Some(row0), Some(row1), Some(row2)] = sources else { return };
-                            Column::new(load_up_to_8(row0), load_up_to_8(row1), load_up_to_8(row2))
-                        }
-                        None => pad,
-                    };
-                    sum = column.add_to(sum, weights);
+        let source = |row: &'a [i8]| {
+            Strided::new(after(row, self.channel), channels, geometry.input().width)
+        };
+        let sources = (source(row0), source(row1), source(row2));
+        let (Some(row0), Some(row1), Some(row2)) = sources else { return };
+        let output = after_mut(output, self.channel);
+        let Some(mut output) = StridedMut::new(output, channels, width) else { return };
+
+        let mut inside = self.inside(S);
+        if inside.len() < TILE {
+            inside = width..width;
+        }
+        let mut x = inside.start;
+        while x < inside.end {
+            // The last tile overlaps the one before it.
+            x = x.min(inside.end - TILE);
+            let first = x * S - geometry.window().pad_left;
+            let Some(upper) = row0.load::<COLUMNS>(first) else { return };
+            let Some(middle) = row1.load::<COLUMNS>(first) else { return };
+            let Some(lower) = row2.load::<COLUMNS>(first) else { return };
+            let mut sums = [start; TILE];
+            for (output, sum) in sums.iter_mut().enumerate() {
+                for (kx, weights) in weights.iter().enumerate() {
+                    let column = output * S + kx;
+                    let column = Column::new(upper[column], middle[column], lower[column]);
+                    *sum = column.add_to(*sum, weights);
                 }
-                let bytes = self.narrow.apply_8(self.factors.apply(sum));
-                let to = output.get_mut(x * channels + self.channel..);
-                let Some(to) = to.and_then(|to| to.first_chunk_mut()) else { return };
-                store_8(to, bytes);
-                x += 1;
             }
+            rescale!(&self.factors, sums);
+            output.store_4(x, self.narrow.apply(sums));
+            x += TILE;
+        }
+        for x in (0..inside.start).chain(inside.end..width) {
+            let mut sum = [start];
+            for (column, weights) in (geometry.first_column(x)..).zip(&weights) {
+                // Beyond any column, so that nothing is loaded, when it is left of the input.
+                let from = usize::try_from(column).unwrap_or(usize::MAX);
+                let column = match (row0.load(from), row1.load(from), row2.load(from)) {
+                    (Some([upper]), Some([middle]), Some([lower])) => {
+                        Column::new(upper, middle, lower)
+                    }
+                    _ => pad,
+                };
+                sum[0] = column.add_to(sum[0], weights);
+            }
+            rescale!(&self.factors, sum);
+            output.store(x, self.narrow.apply_8(sum[0]));
         }
     }
 
@@ -152,8 +154,8 @@ impl<const FLOAT: bool> Block<'_, FLOAT> {
         let geometry = self.op.geometry;
         let start = geometry.window().pad_left.div_ceil(stride);
         // The last column that starts early enough, and one more.
-        let room = (geometry.input().width + geometry.window().pad_left).checked_sub(3);
-        let end = room.map_or(0, |room| room / stride + 1);
+        let room = geometry.input().width + geometry.window().pad_left;
+        let end = if room < 3 { 0 } else { (room - 3) / stride + 1 };
         start..end.min(geometry.output().width)
     }
 
@@ -176,9 +178,10 @@ impl<const FLOAT: bool> Block<'_, FLOAT> {
                     *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(inputs, weights));
                 }
             }
-            for sum in self.scaled(sums) {
-                let output = outputs.next().and_then(|pixel| pixel.get_mut(self.channel..));
-                if let Some(output) = output {
+            rescale!(&self.factors, sums);
+            for sum in sums {
+                if let Some(output) = outputs.next() {
+                    let output = after_mut(output, self.channel);
                     let len = output.len().min(8);
                     if let Some(output) = output.get_mut(..len) {
                         store_up_to_8(output, self.narrow.apply_8(sum));
@@ -197,51 +200,17 @@ impl<const FLOAT: bool> Block<'_, FLOAT> {
         let (ky, kx) = (tap / kernel_width, tap % kernel_width);
         match op.geometry.tap(&op.input, self.y, x, ky, kx) {
             None => _mm_set1_epi8(op.pad_value),
-            Some(pixel) if multiplier == 1 => {
-                load_up_to_8(pixel.get(self.channel..).unwrap_or(&[]))
-            }
+            Some(pixel) if multiplier == 1 => load_up_to_8(after(pixel, self.channel)),
             Some(pixel) => {
                 let mut inputs = [0; 8];
                 for (channel, input) in (self.channel..).zip(&mut inputs) {
-                    let from = channel.checked_div(multiplier).and_then(|from| pixel.get(from));
-                    *input = from.copied().unwrap_or(0);
+                    let from = channel.checked_div(multiplier).unwrap_or(0);
+                    *input = pixel.get(from).copied().unwrap_or(0);
                 }
                 load_8(&inputs)
             }
         }
     }
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn scaled(&self, mut sums: [__m256i; TILE]) -> [__m256i; TILE] {
-        for sum in &mut sums {
-            *sum = self.factors.apply(*sum);
-        }
-        sums
-    }
-}
-
-/// The sums of a tile from three rows of `COLUMNS` pixels, `stride` apart.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn tile_3x3<const S: usize, const COLUMNS: usize>(
-    rows: [&[i8]; 3],
-    stride: usize,
-    weights: &[ColumnWeights; 3],
-    start: __m256i,
-) -> Option<[__m256i; TILE]> {
-    let upper = load_8_strided::<COLUMNS>(rows[0], stride)?;
-    let middle = load_8_strided::<COLUMNS>(rows[1], stride)?;
-    let lower = load_8_strided::<COLUMNS>(rows[2], stride)?;
-    let mut sums = [start; TILE];
-    for (output, sum) in sums.iter_mut().enumerate() {
-        for (kx, weights) in weights.iter().enumerate() {
-            let column = output * S + kx;
-            let column = Column::new(upper[column], middle[column], lower[column]);
-            *sum = column.add_to(*sum, weights);
-        }
-    }
-    Some(sums)
 }
 
 /// Pairs of int16 from eight bytes each.

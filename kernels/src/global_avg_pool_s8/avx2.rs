@@ -1,24 +1,17 @@
 //! AVX2: 32 channels at a time down all pixels, eight for the rest.
 
-use super::{Args, Operands};
-use crate::Rescale;
+use super::Args;
+use crate::after;
 use crate::isa::x86_64::{load_8, load_up_to_8, store_32, store_up_to_8};
-use crate::requantize::avx2::{Factors, Narrow};
+use crate::requantize::avx2::{Factors, Narrow, float, rescale};
 use core::arch::x86_64::*;
 
 /// Same bits as scalar.
 #[target_feature(enable = "avx2")]
 pub(crate) fn run(args: &mut Args<'_>) {
-    match args.0.rescale {
-        Rescale::Float { .. } => pool::<true>(&mut args.0),
-        Rescale::FixedPoint { .. } => pool::<false>(&mut args.0),
-    }
-}
-
-#[target_feature(enable = "avx2")]
-fn pool<const FLOAT: bool>(op: &mut Operands<'_>) {
+    let op = &mut args.0;
     let channels = op.output.len().max(1);
-    let factors = Factors::<FLOAT>::splat(op.rescale);
+    let factors = Factors::splat(op.rescale);
     let narrow = Narrow::new(op.zero_point, op.clamp);
     let start = _mm256_set1_epi32(op.bias);
     let (blocks, rest) = op.output.as_chunks_mut::<32>();
@@ -26,25 +19,23 @@ fn pool<const FLOAT: bool>(op: &mut Operands<'_>) {
     for block in blocks {
         let mut sums = [start; 4];
         for pixel in op.input.chunks_exact(channels) {
-            let values = pixel.get(channel..).and_then(|pixel| pixel.first_chunk::<32>());
-            let Some(values) = values else { return };
+            let Some(values) = after(pixel, channel).first_chunk::<32>() else { return };
             for (sum, values) in sums.iter_mut().zip(values.as_chunks::<8>().0) {
                 *sum = _mm256_add_epi32(*sum, _mm256_cvtepi8_epi32(load_8(values)));
             }
         }
-        for sum in &mut sums {
-            *sum = factors.apply(*sum);
-        }
+        rescale!(&factors, sums);
         store_32(block, narrow.apply(sums));
         channel += 32;
     }
     for block in rest.chunks_mut(8) {
-        let mut sum = start;
+        let mut sums = [start];
         for pixel in op.input.chunks_exact(channels) {
-            let values = load_up_to_8(pixel.get(channel..).unwrap_or(&[]));
-            sum = _mm256_add_epi32(sum, _mm256_cvtepi8_epi32(values));
+            let values = load_up_to_8(after(pixel, channel));
+            sums[0] = _mm256_add_epi32(sums[0], _mm256_cvtepi8_epi32(values));
         }
-        store_up_to_8(block, narrow.apply_8(factors.apply(sum)));
+        rescale!(&factors, sums);
+        store_up_to_8(block, narrow.apply_8(sums[0]));
         channel += 8;
     }
 }

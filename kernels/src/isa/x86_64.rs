@@ -52,6 +52,14 @@ pub(crate) fn store_8(bytes: &mut [i8; 8], vector: __m128i) {
     unsafe { _mm_storel_epi64(bytes.as_mut_ptr().cast(), vector) }
 }
 
+/// Sixteen bytes.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn store_16(bytes: &mut [i8; 16], vector: __m128i) {
+    // SAFETY: the array holds the 16 bytes that are written; no alignment is asked.
+    unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), vector) }
+}
+
 /// Thirty-two bytes.
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -68,45 +76,85 @@ pub(crate) fn store_i16x16(values: &mut [i16; 16], vector: __m256i) {
     unsafe { _mm256_storeu_si256(values.as_mut_ptr().cast(), vector) }
 }
 
-/// `N` times eight bytes, `stride` apart, or `None` when they do not all lie in `bytes`.
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(crate) fn load_8_strided<const N: usize>(bytes: &[i8], stride: usize) -> Option<[__m128i; N]> {
-    if last_of::<N>(stride)? > bytes.len() {
-        return None;
-    }
-    let mut vectors = [_mm_setzero_si128(); N];
-    for (index, vector) in vectors.iter_mut().enumerate() {
-        // SAFETY: `index < N`, so it and the 8 bytes behind it lie before `last_of`, checked above.
-        let from = unsafe { bytes.as_ptr().add(index * stride) };
-        // SAFETY: the same check; no alignment is asked.
-        *vector = unsafe { _mm_loadl_epi64(from.cast()) };
-    }
-    Some(vectors)
+/// Groups of eight bytes, `stride` apart, that all lie in a slice: one check for many loads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Strided<'a> {
+    bytes: &'a [i8],
+    stride: usize,
+    count: usize,
 }
 
-/// Four times eight bytes, `stride` apart; nothing when they do not all fit into `bytes`.
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(crate) fn store_8_strided(bytes: &mut [i8], stride: usize, vector: __m256i) -> Option<()> {
-    if last_of::<4>(stride)? > bytes.len() {
-        return None;
+impl<'a> Strided<'a> {
+    /// `None` when the last of `count` groups ends outside `bytes`.
+    pub(crate) fn new(bytes: &'a [i8], stride: usize, count: usize) -> Option<Self> {
+        let end = count.checked_sub(1)?.checked_mul(stride)?.checked_add(8)?;
+        (end <= bytes.len()).then_some(Self { bytes, stride, count })
     }
-    let (low, high) = (_mm256_castsi256_si128(vector), _mm256_extracti128_si256::<1>(vector));
-    let quarters = [low, _mm_unpackhi_epi64(low, low), high, _mm_unpackhi_epi64(high, high)];
-    for (index, quarter) in quarters.into_iter().enumerate() {
-        // SAFETY: `index < 4`, so it and the 8 bytes behind it lie before `last_of`, checked above.
-        let to = unsafe { bytes.as_mut_ptr().add(index * stride) };
-        // SAFETY: the same check; no alignment is asked.
-        unsafe { _mm_storel_epi64(to.cast(), quarter) };
+
+    /// Groups `first..first + N`.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(crate) fn load<const N: usize>(&self, first: usize) -> Option<[__m128i; N]> {
+        if self.count.checked_sub(first)? < N {
+            return None;
+        }
+        let mut vectors = [_mm_setzero_si128(); N];
+        for (index, vector) in vectors.iter_mut().enumerate() {
+            // SAFETY: a group before `count`, so `new` has checked that it lies in `bytes`.
+            let from = unsafe { self.bytes.as_ptr().add((first + index) * self.stride) };
+            // SAFETY: the whole group lies in `bytes`; no alignment is asked.
+            *vector = unsafe { _mm_loadl_epi64(from.cast()) };
+        }
+        Some(vectors)
     }
-    Some(())
 }
 
-/// The end of the last of `N` groups of eight bytes.
-#[inline]
-fn last_of<const N: usize>(stride: usize) -> Option<usize> {
-    (N - 1).checked_mul(stride)?.checked_add(8)
+/// [`Strided`] for stores.
+#[derive(Debug)]
+pub(crate) struct StridedMut<'a> {
+    bytes: &'a mut [i8],
+    stride: usize,
+    count: usize,
+}
+
+impl<'a> StridedMut<'a> {
+    /// `None` when the last of `count` groups ends outside `bytes`.
+    pub(crate) fn new(bytes: &'a mut [i8], stride: usize, count: usize) -> Option<Self> {
+        Strided::new(bytes, stride, count)?;
+        Some(Self { bytes, stride, count })
+    }
+
+    /// Group `index`.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(crate) fn store(&mut self, index: usize, vector: __m128i) -> Option<()> {
+        if index >= self.count {
+            return None;
+        }
+        // SAFETY: a group before `count`, so `new` has checked that it lies in `bytes`.
+        let to = unsafe { self.bytes.as_mut_ptr().add(index * self.stride) };
+        // SAFETY: the whole group lies in `bytes`; no alignment is asked.
+        unsafe { _mm_storel_epi64(to.cast(), vector) };
+        Some(())
+    }
+
+    /// Groups `first..first + 4` from the four quarters of `vector`.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(crate) fn store_4(&mut self, first: usize, vector: __m256i) -> Option<()> {
+        if self.count.checked_sub(first)? < 4 {
+            return None;
+        }
+        let (low, high) = (_mm256_castsi256_si128(vector), _mm256_extracti128_si256::<1>(vector));
+        let quarters = [low, _mm_unpackhi_epi64(low, low), high, _mm_unpackhi_epi64(high, high)];
+        for (index, quarter) in quarters.into_iter().enumerate() {
+            // SAFETY: a group before `count`, so `new` has checked that it lies in `bytes`.
+            let to = unsafe { self.bytes.as_mut_ptr().add((first + index) * self.stride) };
+            // SAFETY: the whole group lies in `bytes`; no alignment is asked.
+            unsafe { _mm_storel_epi64(to.cast(), quarter) };
+        }
+        Some(())
+    }
 }
 
 /// Up to eight bytes, zeros above.
@@ -117,9 +165,7 @@ pub(crate) fn load_up_to_8(bytes: &[i8]) -> __m128i {
         return load_8(bytes);
     }
     let mut padded = [0; 8];
-    for (to, from) in padded.iter_mut().zip(bytes) {
-        *to = *from;
-    }
+    copy(&mut padded, bytes);
     load_8(&padded)
 }
 
@@ -132,7 +178,36 @@ pub(crate) fn store_up_to_8(bytes: &mut [i8], vector: __m128i) {
     }
     let mut padded = [0; 8];
     store_8(&mut padded, vector);
-    for (to, from) in bytes.iter_mut().zip(padded) {
-        *to = from;
+    copy(bytes, &padded);
+}
+
+/// As many of the sixteen bytes as `bytes` takes.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn store_up_to_16(bytes: &mut [i8], vector: __m128i) {
+    if let Some(bytes) = bytes.first_chunk_mut() {
+        return store_16(bytes, vector);
+    }
+    let mut padded = [0; 16];
+    store_16(&mut padded, vector);
+    copy(bytes, &padded);
+}
+
+/// As many of the 32 bytes as `bytes` takes.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn store_up_to_32(bytes: &mut [i8], vector: __m256i) {
+    if let Some(bytes) = bytes.first_chunk_mut() {
+        return store_32(bytes, vector);
+    }
+    let mut padded = [0; 32];
+    store_32(&mut padded, vector);
+    copy(bytes, &padded);
+}
+
+/// As many values as both hold.
+pub(crate) fn copy(to: &mut [i8], from: &[i8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
     }
 }

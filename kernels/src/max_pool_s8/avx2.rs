@@ -2,7 +2,7 @@
 
 use super::{Args, Operands};
 use crate::isa::x86_64::{load_32, load_up_to_8, store_32, store_up_to_8};
-use crate::pieces_mut;
+use crate::{after, pieces_mut};
 use core::arch::x86_64::*;
 
 /// Same bits as scalar.
@@ -43,7 +43,7 @@ fn blocks<const N: usize>(op: &Operands<'_>, [y, x, channel]: [usize; 3], output
         for kx in geometry.columns_inside(x) {
             let column = geometry.first_column(x) + (kx * window.dilation_width).cast_signed();
             let from = column.unsigned_abs() * geometry.input().channels + channel;
-            let tap = row.get(from..).unwrap_or(&[]).as_chunks::<32>().0;
+            let tap = after(row, from).as_chunks::<32>().0;
             for (largest, values) in largest.iter_mut().zip(tap) {
                 *largest = _mm256_max_epi8(*largest, load_32(values));
             }
@@ -64,7 +64,7 @@ fn eight(op: &Operands<'_>, [y, x, channel]: [usize; 3], output: &mut [i8]) {
     for ky in op.geometry.rows_inside(y) {
         for kx in 0..window.kernel_width {
             if let Some(tap) = op.geometry.tap(&op.input, y, x, ky, kx) {
-                let values = load_up_to_8(tap.get(channel..).unwrap_or(&[]));
+                let values = load_up_to_8(after(tap, channel));
                 largest = _mm_max_epi8(largest, values);
             }
         }

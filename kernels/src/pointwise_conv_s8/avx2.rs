@@ -1,28 +1,34 @@
 //! AVX2: strips of pixels through the shared tiles.
 
 use super::Args;
-use crate::tile_s8::avx2::{pairs, strip, widen};
-use crate::tile_s8::{AVX2_LAYOUT, row_len};
-use crate::{pieces, pieces_mut};
+use crate::tile_s8::AVX2_LAYOUT;
+use crate::tile_s8::avx2::{pixels, strip, widen};
+use crate::{after, after_mut};
 
 /// Same bits as scalar, which also takes over when layout or scratch is another's.
 #[target_feature(enable = "avx2")]
 pub(crate) fn run(args: &mut Args<'_>) {
     let op = &mut args.0;
     let (depth, channels) = (op.filter.depth(), op.filter.channels());
-    let row_pairs = row_len(depth) / 2;
-    let rows = pairs(op.scratch);
-    let capacity = rows.len().checked_div(row_pairs).unwrap_or(0);
+    let (rows, capacity) = pixels(op.scratch, depth);
     if op.filter.layout() != AVX2_LAYOUT || capacity == 0 {
         return super::scalar::run(args);
     }
+    let row_len = 2 * depth.div_ceil(2);
     let mut source = op.input;
-    for output in op.output.chunks_mut(channels * capacity) {
-        let pixels = pieces(output, channels).len();
-        for row in pieces_mut(rows, row_pairs).take(pixels) {
-            widen(source, depth, bytemuck::cast_slice_mut(row));
-            source = source.get(depth..).unwrap_or(&[]);
+    for output in op.output.chunks_mut((channels * capacity).max(1)) {
+        let to: &mut [i16] = bytemuck::cast_slice_mut(rows);
+        let count = output.len() / channels.max(1);
+        if row_len == depth {
+            // No gaps between pixels.
+            widen(source, count * depth, to);
+            source = after(source, count * depth);
+        } else {
+            for pixel in 0..count {
+                widen(source, depth, after_mut(to, pixel * row_len));
+                source = after(source, depth);
+            }
         }
-        strip(rows, row_pairs, &op.filter, &op.epilogue, output);
+        strip(rows, count, &op.filter, &op.epilogue, output);
     }
 }

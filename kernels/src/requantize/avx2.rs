@@ -1,32 +1,36 @@
 //! The vector twins: eight accumulators at a time, the same bits as the scalar functions.
+//!
+//! A rule of all AVX2 cells: no closure goes through a function of `core`. The closure has the
+//! feature and the function has not, so neither would be inlined.
 
-use crate::isa::x86_64::{load_f32x8, load_i32x8, load_up_to_8};
+use crate::isa::x86_64::{load_8, load_f32x8, load_i32x8};
 use crate::{Clamp, Epilogue, Requantize, Rescale};
 use core::arch::x86_64::*;
 
-/// Factors of eight channels, of the contract `FLOAT` names, as the multiplications want them.
+/// Factors of eight channels, as the multiplications want them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Factors<const FLOAT: bool> {
-    scale: __m256,
-    multiplier: __m256i,
-    left: __m256i,
-    right: __m256i,
-    mask: __m256i,
+pub(crate) enum Factors {
+    /// `fp32`.
+    Float { scale: __m256 },
+    /// `tflite` where every channel shifts right, as nearly all do: both roundings at once.
+    Right(Right),
+    /// `tflite`.
+    Any(Any),
 }
 
-impl<const FLOAT: bool> Factors<FLOAT> {
-    /// The factors of channels `channel..channel + 8`; zero outside the table.
+impl Factors {
+    /// The factors of channels `channel..channel + 8`; anything outside the table.
     #[inline]
     #[target_feature(enable = "avx2")]
     pub(crate) fn load(requantize: &Requantize<'_>, channel: usize) -> Self {
         match *requantize {
-            Requantize::Float { scale } => Self::float(match chunk(scale, channel) {
-                Ok(scale) => load_f32x8(scale),
-                Err(scale) => load_f32x8(&scale),
-            }),
+            Requantize::Float { scale } => {
+                let scale = load_f32x8(&chunk(scale, channel, 0.0));
+                Self::Float { scale }
+            }
             Requantize::FixedPoint { multiplier, shift } => {
-                let multiplier = load_i32(multiplier, channel);
-                let shift = load_up_to_8(shift.get(channel..).unwrap_or(&[]));
+                let multiplier = load_i32x8(&chunk(multiplier, channel, 0));
+                let shift = load_8(&chunk(shift, channel, -1));
                 Self::fixed(multiplier, _mm256_cvtepi8_epi32(shift))
             }
         }
@@ -37,7 +41,7 @@ impl<const FLOAT: bool> Factors<FLOAT> {
     #[target_feature(enable = "avx2")]
     pub(crate) fn splat(rescale: Rescale) -> Self {
         match rescale {
-            Rescale::Float { scale } => Self::float(_mm256_set1_ps(scale)),
+            Rescale::Float { scale } => Self::Float { scale: _mm256_set1_ps(scale) },
             Rescale::FixedPoint { multiplier, shift } => {
                 Self::fixed(_mm256_set1_epi32(multiplier), _mm256_set1_epi32(i32::from(shift)))
             }
@@ -46,42 +50,124 @@ impl<const FLOAT: bool> Factors<FLOAT> {
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn float(scale: __m256) -> Self {
-        let zero = _mm256_setzero_si256();
-        Self { scale, multiplier: zero, left: zero, right: zero, mask: zero }
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
     fn fixed(multiplier: __m256i, shift: __m256i) -> Self {
         let zero = _mm256_setzero_si256();
-        let left = _mm256_and_si256(_mm256_max_epi32(shift, zero), _mm256_set1_epi32(31));
         let right = _mm256_max_epi32(_mm256_sub_epi32(zero, shift), zero);
         let right = _mm256_min_epi32(right, _mm256_set1_epi32(31));
+        if _mm256_movemask_epi8(_mm256_cmpeq_epi32(right, zero)) == 0 {
+            return Self::Right(Right::new(multiplier, right));
+        }
+        let left = _mm256_and_si256(_mm256_max_epi32(shift, zero), _mm256_set1_epi32(31));
         let ones = _mm256_set1_epi32(-1);
         let mask = _mm256_andnot_si256(_mm256_sllv_epi32(ones, right), ones);
-        Self { scale: _mm256_setzero_ps(), multiplier, left, right, mask }
+        Self::Any(Any { multiplier, left, right, mask })
     }
+}
 
-    /// `Rescale::apply`, lane by lane.
-    ///
-    /// The float contract may give values beyond the scalar one's limit of 2^21, which every
-    /// caller narrows to int8 in the next step.
+/// `Rescale::apply`, lane by lane, on every vector of an array, all of the same eight channels.
+///
+/// The float contract may give values beyond the scalar one's limit of 2^21, which every caller
+/// narrows to int8 in the next step. A macro, since a function of this size would not be inlined
+/// and the accumulators would go through memory.
+macro_rules! rescale {
+    ($factors:expr, $accumulators:expr) => {
+        match $factors {
+            Factors::Float { scale } => {
+                for accumulator in $accumulators.iter_mut() {
+                    *accumulator = float(*accumulator, *scale);
+                }
+            }
+            Factors::Right(right) => {
+                for accumulator in $accumulators.iter_mut() {
+                    *accumulator = right.apply(*accumulator);
+                }
+            }
+            Factors::Any(any) => {
+                for accumulator in $accumulators.iter_mut() {
+                    *accumulator = any.apply(*accumulator);
+                }
+            }
+        }
+    };
+}
+pub(crate) use rescale;
+
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn float(accumulator: __m256i, scale: __m256) -> __m256i {
+    // The conversion turns too large values into i32::MIN, hence a limit above but none below.
+    // `min` gives its second operand for NaN, as the scalar comparison does.
+    let product = _mm256_mul_ps(_mm256_cvtepi32_ps(accumulator), scale);
+    _mm256_cvtps_epi32(_mm256_min_ps(product, _mm256_set1_ps(2_097_152.0)))
+}
+
+/// Any shift of the fixed-point contract.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Any {
+    multiplier: __m256i,
+    left: __m256i,
+    right: __m256i,
+    mask: __m256i,
+}
+
+impl Any {
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(crate) fn apply(self, accumulators: __m256i) -> __m256i {
-        if FLOAT {
-            // The conversion turns too large values into i32::MIN, hence a limit above but none
-            // below. `min` gives its second operand for NaN, as the scalar comparison does.
-            let product = _mm256_mul_ps(_mm256_cvtepi32_ps(accumulators), self.scale);
-            return _mm256_cvtps_epi32(_mm256_min_ps(product, _mm256_set1_ps(2_097_152.0)));
+    pub(crate) fn apply(&self, value: __m256i) -> __m256i {
+        let shifted = _mm256_sllv_epi32(value, self.left);
+        let product = rounding_doubling_high_mul(shifted, self.multiplier);
+        rounding_divide_by_pot(product, self.right, self.mask)
+    }
+}
+
+/// A multiplier and a shift to the right by `r >= 1`, both roundings in one 64-bit sum.
+///
+/// The first step gives `h = floor((x * m + 2^30) / 2^31)`, the second
+/// `floor((h + 2^(r - 1) - [h < 0]) / 2^r)`. Floors nest, so the whole is
+/// `floor((x * m + 2^30 + 2^(30 + r) - [h < 0] * 2^31) / 2^(31 + r))`. And `[x < 0]` may stand for
+/// `[h < 0]`: they differ only where `h` is 0, which gives 0 either way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Right {
+    multiplier: [__m256i; 2],
+    rounding: [__m256i; 2],
+    shift: __m256i,
+}
+
+impl Right {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn new(multiplier: __m256i, right: __m256i) -> Self {
+        let low = _mm256_set1_epi64x(0xffff_ffff);
+        let half = _mm256_set1_epi64x(1 << 30);
+        let (even, odd) = (_mm256_and_si256(right, low), _mm256_srli_epi64::<32>(right));
+        Self {
+            multiplier: [multiplier, odd_lanes(multiplier)],
+            rounding: [
+                _mm256_add_epi64(half, _mm256_sllv_epi64(half, even)),
+                _mm256_add_epi64(half, _mm256_sllv_epi64(half, odd)),
+            ],
+            shift: _mm256_sub_epi32(right, _mm256_set1_epi32(1)),
         }
-        let shifted = _mm256_sllv_epi32(accumulators, self.left);
-        rounding_divide_by_pot(
-            rounding_doubling_high_mul(shifted, self.multiplier),
-            self.right,
-            self.mask,
-        )
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(crate) fn apply(&self, value: __m256i) -> __m256i {
+        let [even, odd] = self.multiplier;
+        let even = Self::sum(value, even, self.rounding[0]);
+        let odd = Self::sum(odd_lanes(value), odd, self.rounding[1]);
+        // The upper halves are the sums divided by 2^32; r - 1 bits are left to shift.
+        let high = _mm256_blend_epi32::<0b1010_1010>(odd_lanes(even), odd);
+        _mm256_srav_epi32(high, self.shift)
+    }
+
+    /// The sum above for the even lanes.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn sum(value: __m256i, multiplier: __m256i, rounding: __m256i) -> __m256i {
+        // Bit 31 of a lane's low half is the sign, and worth 2^31 too.
+        let sign = _mm256_and_si256(value, _mm256_set1_epi64x(1 << 31));
+        _mm256_add_epi64(_mm256_mul_epi32(value, multiplier), _mm256_sub_epi64(rounding, sign))
     }
 }
 
@@ -169,7 +255,7 @@ impl Epilogue<'_> {
     #[inline]
     #[target_feature(enable = "avx2")]
     pub(crate) fn bias_avx2(&self, channel: usize) -> __m256i {
-        load_i32(self.bias, channel)
+        load_i32x8(&chunk(self.bias, channel, 0))
     }
 
     /// Zero point and clamp.
@@ -180,24 +266,18 @@ impl Epilogue<'_> {
     }
 }
 
+/// Entries `start..start + 8`, `missing` for those beyond the end.
 #[inline]
-#[target_feature(enable = "avx2")]
-fn load_i32(table: &[i32], start: usize) -> __m256i {
-    match chunk(table, start) {
-        Ok(values) => load_i32x8(values),
-        Err(values) => load_i32x8(&values),
-    }
-}
-
-/// Entries `start..start + 8`: in place, or copied and filled up with zeros at the end.
-#[inline]
-fn chunk<T: Copy + Default>(table: &[T], start: usize) -> Result<&[T; 8], [T; 8]> {
+fn chunk<T: Copy>(table: &[T], start: usize, missing: T) -> [T; 8] {
     let rest = table.get(start..).unwrap_or(&[]);
-    rest.first_chunk().ok_or_else(|| {
-        let mut padded = [T::default(); 8];
-        for (to, from) in padded.iter_mut().zip(rest) {
-            *to = *from;
+    match rest.first_chunk() {
+        Some(chunk) => *chunk,
+        None => {
+            let mut chunk = [missing; 8];
+            for (to, from) in chunk.iter_mut().zip(rest) {
+                *to = *from;
+            }
+            chunk
         }
-        padded
-    })
+    }
 }

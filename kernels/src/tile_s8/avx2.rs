@@ -4,83 +4,97 @@
 //! pair of every pixel. Registers of the 4x2 tile: 8 accumulators, 2 weights, 1 broadcast, 1
 //! product, of 16; of the 8x1 tile: 8, 1, 1, 1.
 
-use crate::isa::x86_64::{load_16, store_32, store_i16x16};
-use crate::requantize::avx2::Factors;
-use crate::{Epilogue, Filter, Requantize};
+use crate::isa::x86_64::{load_16, store_i16x16, store_up_to_8, store_up_to_16, store_up_to_32};
+use crate::requantize::avx2::{Factors, Narrow, float, rescale};
+use crate::tile_s8::AVX2_SLACK;
+use crate::{Epilogue, Filter, after};
 use core::arch::x86_64::*;
 
-/// The scratch as pairs of widened values: what a broadcast reads.
-pub(crate) fn pairs(scratch: &mut [i8]) -> &mut [i32] {
-    bytemuck::pod_align_to_mut::<i8, i32>(scratch).1
+/// The scratch as pixels of widened pairs, and how many pixels it has room for. A pixel may be
+/// written a vector too far; the next one is written later, and behind the last there is slack.
+pub(crate) fn pixels(scratch: &mut [i8], depth: usize) -> (&mut [i32], usize) {
+    let pairs = bytemuck::pod_align_to_mut::<i8, i32>(scratch).1;
+    let room = pairs.len().saturating_sub(AVX2_SLACK / 4);
+    let pixels = room.checked_div(depth.div_ceil(2)).unwrap_or(0);
+    (pairs, pixels)
 }
 
-/// Widens `len` values from the start of `source` to the start of `to`. May read what follows
-/// in `source` and write what follows in `to`, to a multiple of 16.
+/// Widens `len` values from the start of `source` to the start of `to`. May read what follows in
+/// `source` and write what follows in `to`, to a multiple of 16.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(crate) fn widen(source: &[i8], len: usize, to: &mut [i16]) {
-    let mut blocks = source.chunks(16);
-    for to in to.as_chunks_mut::<16>().0.iter_mut().take(len.div_ceil(16)) {
-        match blocks.next() {
-            Some(block) => match block.first_chunk() {
-                Some(block) => store_i16x16(to, _mm256_cvtepi8_epi16(load_16(block))),
-                None => {
-                    for (to, from) in to.iter_mut().zip(block) {
-                        *to = i16::from(*from);
-                    }
-                }
-            },
-            None => return,
+    let (to, _) = to.as_chunks_mut::<16>();
+    let (blocks, rest) = source.as_chunks::<16>();
+    let count = len.div_ceil(16);
+    for (to, block) in to.iter_mut().take(count).zip(blocks) {
+        store_i16x16(to, _mm256_cvtepi8_epi16(load_16(block)));
+    }
+    // The end of the input, where no whole block is left.
+    if blocks.len() < count {
+        for (to, from) in to.iter_mut().skip(blocks.len()).flatten().zip(rest) {
+            *to = i16::from(*from);
         }
     }
 }
 
-/// All channels of a strip: `rows` holds pixels of `row_pairs` pairs, `output` the same pixels.
+/// All channels of `count` pixels.
 #[target_feature(enable = "avx2")]
 pub(crate) fn strip(
     rows: &[i32],
-    row_pairs: usize,
+    count: usize,
     filter: &Filter<'_>,
     epilogue: &Epilogue<'_>,
     output: &mut [i8],
 ) {
-    let steps = filter.depth().div_ceil(2);
-    let mut panels = filter.data().chunks_exact((16 * steps).max(1)).map(|p| p.as_chunks().0);
-    let mut channel = 0;
+    let mut job = Job::new(rows, count, filter, epilogue);
+    let mut panels = filter.data().chunks_exact((16 * job.steps).max(1));
     while let Some(first) = panels.next() {
-        let job = Job { rows, row_pairs, epilogue, channel, channels: filter.channels() };
-        match panels.next() {
-            Some(second) => job.pixels([first, second], output),
-            None => job.pixels([first], output),
+        let first = Panel::new(first, epilogue, job.channel);
+        if let Some(second) = panels.next() {
+            let second = Panel::new(second, epilogue, job.channel + 8);
+            job.pixels(&[first, second], output);
+        } else {
+            job.pixels(&[first], output);
         }
-        channel += 16;
+        job.channel += 16;
     }
 }
 
 /// All channels of a single pixel.
 #[target_feature(enable = "avx2")]
 pub(crate) fn vector(row: &[i32], filter: &Filter<'_>, epilogue: &Epilogue<'_>, output: &mut [i8]) {
-    let steps = filter.depth().div_ceil(2);
-    let mut panels = filter.data().chunks_exact((64 * steps).max(1));
-    let mut channel = 0;
-    let job = |channel| Job {
-        rows: row,
-        row_pairs: row.len(),
-        epilogue,
-        channel,
-        channels: filter.channels(),
-    };
-    for four in panels.by_ref() {
-        let mut panels = [&[] as &[[i8; 16]]; 4];
-        for (panel, data) in panels.iter_mut().zip(four.chunks_exact((16 * steps).max(1))) {
-            *panel = data.as_chunks().0;
-        }
-        job(channel).tile::<1, 4>(panels, 0, output);
-        channel += 32;
+    let mut job = Job::new(row, 1, filter, epilogue);
+    let mut panels = filter.data().chunks_exact((16 * job.steps).max(1));
+    while let Some(first) = panels.next() {
+        // Missing panels repeat the first one; their channels are never stored.
+        let panels = [
+            Panel::new(first, epilogue, job.channel),
+            Panel::new(panels.next().unwrap_or(first), epilogue, job.channel + 8),
+            Panel::new(panels.next().unwrap_or(first), epilogue, job.channel + 16),
+            Panel::new(panels.next().unwrap_or(first), epilogue, job.channel + 24),
+        ];
+        job.tile::<1, 4>(&panels, 0, output);
+        job.channel += 32;
     }
-    for panel in panels.remainder().chunks_exact((16 * steps).max(1)) {
-        job(channel).tile::<1, 1>([panel.as_chunks().0], 0, output);
-        channel += 8;
+}
+
+/// Eight output channels: weights and what their sums start and end with.
+struct Panel<'a> {
+    weights: &'a [[i8; 16]],
+    bias: __m256i,
+    factors: Factors,
+}
+
+impl<'a> Panel<'a> {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn new(weights: &'a [i8], epilogue: &Epilogue<'_>, channel: usize) -> Self {
+        Self {
+            weights: weights.as_chunks().0,
+            bias: epilogue.bias_avx2(channel),
+            factors: Factors::load(&epilogue.requantize, channel),
+        }
     }
 }
 
@@ -88,30 +102,37 @@ pub(crate) fn vector(row: &[i32], filter: &Filter<'_>, epilogue: &Epilogue<'_>, 
 #[derive(Clone, Copy)]
 struct Job<'a> {
     rows: &'a [i32],
-    row_pairs: usize,
-    epilogue: &'a Epilogue<'a>,
-    channel: usize,
+    count: usize,
+    steps: usize,
     channels: usize,
+    channel: usize,
+    narrow: Narrow,
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn new(rows: &'a [i32], count: usize, filter: &Filter<'_>, epilogue: &Epilogue<'_>) -> Self {
+        let (steps, channels) = (filter.depth().div_ceil(2), filter.channels());
+        Self { rows, count, steps, channels, channel: 0, narrow: epilogue.narrow_avx2() }
+    }
+
     /// All pixels, in tiles of the best height.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn pixels<const P: usize>(self, panels: [&[[i8; 16]]; P], output: &mut [i8]) {
-        let count = output.len() / self.channels.max(1);
+    fn pixels<const P: usize>(&self, panels: &[Panel<'_>; P], output: &mut [i8]) {
         let mut pixel = 0;
         if P == 1 {
-            while pixel + 8 <= count {
+            while pixel + 8 <= self.count {
                 self.tile::<8, P>(panels, pixel, output);
                 pixel += 8;
             }
         }
-        while pixel + 4 <= count {
+        while pixel + 4 <= self.count {
             self.tile::<4, P>(panels, pixel, output);
             pixel += 4;
         }
-        match count - pixel {
+        match self.count - pixel {
             1 => self.tile::<1, P>(panels, pixel, output),
             2 => self.tile::<2, P>(panels, pixel, output),
             3 => self.tile::<3, P>(panels, pixel, output),
@@ -120,85 +141,84 @@ impl Job<'_> {
     }
 
     /// `M` pixels from `pixel` on.
+    #[inline]
     #[target_feature(enable = "avx2")]
     fn tile<const M: usize, const P: usize>(
-        self,
-        panels: [&[[i8; 16]]; P],
+        &self,
+        panels: &[Panel<'_>; P],
         pixel: usize,
         output: &mut [i8],
     ) {
-        let Some(steps) = panels.first().map(|panel| panel.len()) else { return };
-        let mut pixels = [&[] as &[i32]; M];
-        let rows = self.rows.get(pixel * self.row_pairs..).unwrap_or(&[]);
-        for (to, row) in pixels.iter_mut().zip(rows.chunks_exact(self.row_pairs.max(1))) {
-            *to = row.get(..steps).unwrap_or(&[]);
-        }
         // One comparison each here, none in the loop.
-        if pixels.iter().any(|row| row.len() != steps) || panels.iter().any(|p| p.len() != steps) {
-            return;
+        let steps = self.steps;
+        let mut rows = [&[] as &[i32]; M];
+        for (index, row) in rows.iter_mut().enumerate() {
+            let Some(source) = after(self.rows, (pixel + index) * steps).get(..steps) else {
+                return;
+            };
+            *row = source;
+        }
+        let mut weights = [&[] as &[[i8; 16]]; P];
+        for (to, panel) in weights.iter_mut().zip(panels) {
+            let Some(panel) = panel.weights.get(..steps) else { return };
+            *to = panel;
         }
 
-        let mut start = [_mm256_setzero_si256(); P];
-        for (panel, start) in start.iter_mut().enumerate() {
-            *start = self.epilogue.bias_avx2(self.channel + 8 * panel);
+        let mut sums = [[_mm256_setzero_si256(); M]; P];
+        for (sums, panel) in sums.iter_mut().zip(panels) {
+            *sums = [panel.bias; M];
         }
-        let mut sums = [start; M];
         for step in 0..steps {
-            let mut weights = [_mm256_setzero_si256(); P];
-            for (weights, panel) in weights.iter_mut().zip(panels) {
-                *weights = _mm256_cvtepi8_epi16(load_16(&panel[step]));
+            let mut widened = [_mm256_setzero_si256(); P];
+            for (to, panel) in widened.iter_mut().zip(weights) {
+                *to = _mm256_cvtepi8_epi16(load_16(&panel[step]));
             }
-            for (sums, row) in sums.iter_mut().zip(pixels) {
+            for (pixel, row) in rows.iter().enumerate() {
                 let pair = _mm256_set1_epi32(row[step]);
-                for (sum, weights) in sums.iter_mut().zip(weights) {
-                    *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pair, weights));
+                for (sums, weights) in sums.iter_mut().zip(widened) {
+                    sums[pixel] = _mm256_add_epi32(sums[pixel], _mm256_madd_epi16(pair, weights));
                 }
             }
         }
-
-        let output = output.get_mut(pixel * self.channels..).unwrap_or(&mut []);
-        match self.epilogue.requantize {
-            Requantize::Float { .. } => self.finish::<M, P, true>(sums, output),
-            Requantize::FixedPoint { .. } => self.finish::<M, P, false>(sums, output),
+        for (sums, panel) in sums.iter_mut().zip(panels) {
+            rescale!(&panel.factors, sums);
         }
+        self.store(&sums, pixel, output);
     }
 
-    /// Requantizes and stores a tile at the start of `output`.
+    /// Narrows and stores a tile of pixels from `pixel` on.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn finish<const M: usize, const P: usize, const FLOAT: bool>(
-        self,
-        mut sums: [[__m256i; P]; M],
+    fn store<const M: usize, const P: usize>(
+        &self,
+        sums: &[[__m256i; M]; P],
+        pixel: usize,
         output: &mut [i8],
     ) {
-        for panel in 0..P {
-            let factors =
-                Factors::<FLOAT>::load(&self.epilogue.requantize, self.channel + 8 * panel);
-            for sums in &mut sums {
-                sums[panel] = factors.apply(sums[panel]);
-            }
-        }
-        let narrow = self.epilogue.narrow_avx2();
-        let left = self.channels - self.channel;
-        let mut outputs = output.chunks_exact_mut(self.channels.max(1));
         // Narrowing takes four vectors: a few pixels, the last ones padded with zeros.
-        for group in sums.chunks(4 / P) {
+        for first in (0..M).step_by(4 / P) {
             let mut four = [_mm256_setzero_si256(); 4];
-            for (to, sum) in four.iter_mut().zip(group.as_flattened()) {
-                *to = *sum;
+            for (index, to) in four.iter_mut().enumerate() {
+                if first + index / P < M {
+                    *to = sums[index % P][first + index / P];
+                }
             }
-            let mut bytes = [0; 32];
-            store_32(&mut bytes, narrow.apply(four));
-            for (bytes, _) in bytes.chunks_exact(8 * P).zip(group) {
-                let Some(output) = outputs.next() else { return };
-                let output = output.get_mut(self.channel..).unwrap_or(&mut []);
-                match output.get_mut(..8 * P) {
-                    Some(output) => output.copy_from_slice(bytes),
-                    None => {
-                        for (to, from) in output.iter_mut().zip(bytes).take(left) {
-                            *to = *from;
-                        }
-                    }
+            let bytes = self.narrow.apply(four);
+            let (low, high) = (_mm256_castsi256_si128(bytes), _mm256_extracti128_si256::<1>(bytes));
+            let (low8, high8) = (_mm_unpackhi_epi64(low, low), _mm_unpackhi_epi64(high, high));
+            for index in 0..(4 / P).min(M - first) {
+                let start = (pixel + first + index) * self.channels;
+                let Some(to) = output.get_mut(start + self.channel..start + self.channels) else {
+                    return;
+                };
+                match (P, index) {
+                    (1, 0) => store_up_to_8(to, low),
+                    (1, 1) => store_up_to_8(to, low8),
+                    (1, 2) => store_up_to_8(to, high),
+                    (1, _) => store_up_to_8(to, high8),
+                    (2, 0) => store_up_to_16(to, low),
+                    (2, _) => store_up_to_16(to, high),
+                    _ => store_up_to_32(to, bytes),
                 }
             }
         }
