@@ -1,6 +1,17 @@
-//! Mote.
+//! Puts an image network onto a chip: import, inspect, quantize, plan, verify, flash.
+//!
+//! ```text
+//! model file --import--> Graph --passes--> Graph --quantize--> Network --lower--> Program --emit--> blob
+//! ```
+//!
+//! [`graph::Graph`] is the one description of a network, [`interpret`] its meaning in f32,
+//! [`quantized::Network`] its meaning on integers, [`lower::Program`] what a blob says, before it
+//! is bytes. The `mote` command ([`cli`]) only calls these.
 
+pub mod blob;
+pub mod cli;
 pub mod data;
+pub mod detect;
 pub mod emit;
 pub mod fetch;
 pub mod files;
@@ -9,7 +20,9 @@ pub mod graph;
 pub mod import;
 pub mod interpret;
 pub mod lower;
+pub mod memory_map;
 pub mod npy;
+pub mod passes;
 pub mod picture;
 pub mod plan;
 pub mod preprocess;

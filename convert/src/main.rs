@@ -1,3 +1,5 @@
 //! The `mote` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    mote_convert::cli::main()
+}

@@ -43,6 +43,16 @@ impl<'a> Model<'a> {
         self.blob.numerics()
     }
 
+    /// Bytes that the per-channel tables take for one channel: bias, multiplier and shift, or
+    /// bias and scale.
+    #[must_use]
+    pub const fn channel_bytes(&self) -> usize {
+        match self.numerics() {
+            Numerics::Tflite => 9,
+            Numerics::Fp32 => 8,
+        }
+    }
+
     /// Number of operations.
     #[must_use]
     pub const fn op_count(&self) -> usize {

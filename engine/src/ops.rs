@@ -103,6 +103,18 @@ impl<'a> Op<'a> {
         }
     }
 
+    /// Its numbers of weights and of channels with a bias; 0 for operations without weights.
+    #[must_use]
+    pub const fn parameters(&self) -> (usize, usize) {
+        let filter = match self {
+            Self::Conv(op) => &op.filter,
+            Self::DepthwiseConv(op) => &op.filter,
+            Self::PointwiseConv(op) | Self::FullyConnected(op) => &op.filter,
+            _ => return (0, 0),
+        };
+        (filter.channels() * filter.depth(), filter.channels())
+    }
+
     /// Multiply-accumulates of one run; 0 for operations without weights.
     #[must_use]
     pub fn macs(&self) -> u64 {

@@ -1,0 +1,296 @@
+//! Blobs on the host: files, what they say about themselves, and running them.
+
+use std::path::{Path, PathBuf};
+
+use mote_engine::format::{Header, MAGIC, MetadataKey};
+use mote_engine::{Isa, Kernels, Model, Observer, ParseError, Session};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::emit::AlignedBytes;
+use crate::files::{FileError, read_bounded};
+use crate::npy::{Array, Values};
+use crate::preprocess::Preprocess;
+
+/// The largest blob that is read.
+const MAX_BLOB_BYTES: u64 = u32::MAX as u64;
+
+/// A blob in memory; [`model`](Self::model) was proved when it was read.
+#[derive(Clone, Debug)]
+pub struct Blob {
+    bytes: AlignedBytes,
+    provenance: Provenance,
+    preprocess: Option<Preprocess>,
+}
+
+/// Where a blob came from: the JSON of its metadata.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(default)]
+pub struct Provenance {
+    /// File name of the source model.
+    pub source: String,
+    /// SHA-256 of the source model.
+    pub source_sha256: String,
+    /// Version of Mote that wrote it.
+    pub tool: String,
+    /// Machine that it was packed for.
+    pub target: String,
+    /// Type of the arrays that `mote run --input` takes.
+    pub input_type: Element,
+    /// Type of the arrays that `mote run --output` writes.
+    pub output_type: Element,
+}
+
+/// Element type of a raw input or output array.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Element {
+    /// As the engine stores it.
+    #[default]
+    Int8,
+    /// 128 above what the engine stores.
+    Uint8,
+}
+
+/// A blob that could not be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BlobError {
+    /// It could not be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The engine refuses it.
+    #[error("{}: {fault}", file.display())]
+    Parse {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        fault: ParseError,
+    },
+    /// Kernels that this machine cannot run.
+    #[error("this machine has no {}; run with --isa scalar", isa.name())]
+    Isa {
+        /// What it lacks.
+        isa: Isa,
+    },
+    /// An array of another size.
+    #[error("the input array has shape {found:?}; each sample needs {expected} values")]
+    InputLen {
+        /// Values of a sample.
+        expected: usize,
+        /// Shape of the array.
+        found: Vec<usize>,
+    },
+    /// An array of another type.
+    #[error("the input array holds {found}; the blob takes {expected} or float32")]
+    InputType {
+        /// What the blob takes.
+        expected: &'static str,
+        /// What the array holds.
+        found: &'static str,
+    },
+}
+
+impl Blob {
+    /// Whether `bytes` begin like a blob.
+    #[must_use]
+    pub fn recognizes(bytes: &[u8]) -> bool {
+        bytes.starts_with(&MAGIC)
+    }
+
+    /// Reads and proves a blob file.
+    ///
+    /// # Errors
+    /// [`BlobError::File`], [`BlobError::Parse`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, BlobError> {
+        let path = path.as_ref();
+        let bytes = read_bounded(path, MAX_BLOB_BYTES)?;
+        Self::new(AlignedBytes::from(bytes.as_slice()))
+            .map_err(|fault| BlobError::Parse { file: path.to_owned(), fault })
+    }
+
+    /// Proves a blob in memory.
+    ///
+    /// # Errors
+    /// What the engine's parser says.
+    pub fn new(bytes: AlignedBytes) -> Result<Self, ParseError> {
+        let model = Model::parse(&bytes)?;
+        let text = |key| model.blob().metadata(key);
+        let provenance = text(MetadataKey::Provenance)
+            .and_then(|json| serde_json::from_str(json).ok())
+            .unwrap_or_default();
+        let preprocess = text(MetadataKey::Preprocess).and_then(|line| line.parse().ok());
+        Ok(Self { bytes, provenance, preprocess })
+    }
+
+    /// The bytes, on a 16-byte boundary.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The network.
+    ///
+    /// # Panics
+    /// Never: the same bytes were parsed before.
+    #[must_use]
+    pub fn model(&self) -> Model<'_> {
+        Model::parse(&self.bytes).expect("proved by `new`")
+    }
+
+    /// Where it came from.
+    #[must_use]
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    /// How pictures become its input; `None` for a network that does not take pictures.
+    #[must_use]
+    pub fn preprocess(&self) -> Option<&Preprocess> {
+        self.preprocess.as_ref()
+    }
+
+    /// Name of class `index`: its label, else its number.
+    #[must_use]
+    pub fn label(&self, index: usize) -> String {
+        self.model().label(index).map_or_else(|| index.to_string(), str::to_owned)
+    }
+
+    /// Name of tensor `index`: the source's, else its number.
+    #[must_use]
+    pub fn name(&self, index: usize) -> String {
+        self.model().name(index).map_or_else(|| format!("tensor {index}"), str::to_owned)
+    }
+
+    /// The real numbers `values` as the input stores them.
+    #[must_use]
+    pub fn quantize_input(&self, values: &[f32]) -> Vec<i8> {
+        let input = self.model().input();
+        values.iter().map(|&value| quantize(value, input.scale, input.zero_point)).collect()
+    }
+
+    /// The samples along the first axis of `array`, as the input stores them.
+    ///
+    /// # Errors
+    /// [`BlobError::InputLen`], [`BlobError::InputType`].
+    pub fn inputs(&self, array: &Array) -> Result<Vec<Vec<i8>>, BlobError> {
+        let expected = self.model().input().len();
+        let total: usize = array.values().len();
+        let samples = array.shape().first().copied().unwrap_or(1);
+        let fits = total == expected || samples.checked_mul(expected) == Some(total);
+        if !fits {
+            return Err(BlobError::InputLen { expected, found: array.shape().to_vec() });
+        }
+        let stored: Vec<i8> = match (array.values(), self.provenance.input_type) {
+            (Values::I8(values), Element::Int8) => values.clone(),
+            (Values::U8(values), Element::Uint8) => values.iter().map(|&v| flip(v)).collect(),
+            (Values::F32(values), _) => self.quantize_input(values),
+            (other, element) => {
+                return Err(BlobError::InputType {
+                    expected: element.name(),
+                    found: other.dtype().descr(),
+                });
+            }
+        };
+        Ok(stored.chunks_exact(expected).map(<[i8]>::to_vec).collect())
+    }
+
+    /// Outputs as an array `[samples, ..]` of the type that the source network gives.
+    ///
+    /// # Panics
+    /// If the outputs differ in length.
+    #[must_use]
+    pub fn outputs(&self, outputs: &[Vec<i8>]) -> Array {
+        let shape = self.model().output().shape;
+        let dims = if shape.pixels() == 1 {
+            vec![outputs.len(), shape.channels]
+        } else {
+            vec![outputs.len(), shape.height, shape.width, shape.channels]
+        };
+        let stored = outputs.concat();
+        let values = match self.provenance.output_type {
+            Element::Int8 => Values::I8(stored),
+            Element::Uint8 => Values::U8(stored.into_iter().map(unflip).collect()),
+        };
+        Array::new(dims, values).expect("every output has the output's length")
+    }
+}
+
+impl Element {
+    /// NumPy's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Int8 => "int8",
+            Self::Uint8 => "uint8",
+        }
+    }
+}
+
+/// The stored value nearest to `value`, ties away from zero, saturated.
+#[must_use]
+#[allow(clippy::cast_possible_truncation, reason = "`as` saturates, and so does the clamp")]
+pub fn quantize(value: f32, scale: f32, zero_point: i8) -> i8 {
+    let steps = (value / scale).round() as i32;
+    steps.saturating_add(i32::from(zero_point)).clamp(-128, 127) as i8
+}
+
+const fn flip(value: u8) -> i8 {
+    (value ^ 0x80).cast_signed()
+}
+
+const fn unflip(value: i8) -> u8 {
+    value.cast_unsigned() ^ 0x80
+}
+
+/// A blob with kernels and an arena, ready to run again and again.
+#[derive(Debug)]
+pub struct Runner<'b> {
+    model: Model<'b>,
+    kernels: Kernels,
+    arena: AlignedBytes,
+}
+
+impl<'b> Runner<'b> {
+    /// # Errors
+    /// [`BlobError::Isa`] on a machine without `isa`.
+    pub fn new(blob: &'b Blob, isa: Isa) -> Result<Self, BlobError> {
+        let kernels = Kernels::for_isa(isa).ok_or(BlobError::Isa { isa })?;
+        let model = blob.model();
+        Ok(Self { model, kernels, arena: AlignedBytes::zeroed(model.arena_bytes()) })
+    }
+
+    /// Runs on one input of the network's length.
+    ///
+    /// # Panics
+    /// On an input of another length.
+    pub fn run(&mut self, input: &[i8]) -> Vec<i8> {
+        self.run_observed(input, &mut ())
+    }
+
+    /// [`run`](Self::run) under the eyes of `observer`.
+    ///
+    /// # Panics
+    /// On an input of another length.
+    pub fn run_observed(&mut self, input: &[i8], observer: &mut impl Observer) -> Vec<i8> {
+        let mut session = Session::new(self.model, self.kernels, self.arena.as_i8_mut())
+            .expect("the arena was made for the model");
+        session.input_mut().copy_from_slice(input);
+        session.run_observed(observer).to_vec()
+    }
+}
+
+/// Bytes of a blob's sections, for accounting.
+#[must_use]
+pub fn section_bytes(blob: &Blob) -> [(&'static str, usize); 4] {
+    let parsed = *blob.model().blob();
+    [
+        ("weights", parsed.weights().len()),
+        ("parameters", parsed.parameters().len()),
+        (
+            "records",
+            size_of_val(parsed.ops()) + size_of_val(parsed.tensors()) + size_of::<Header>(),
+        ),
+        ("total", parsed.bytes().len()),
+    ]
+}

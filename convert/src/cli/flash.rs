@@ -1,0 +1,146 @@
+//! `mote flash`: a blob onto a board.
+
+use std::path::PathBuf;
+
+use mote_engine::Isa;
+use serde::Serialize;
+
+use super::Usage;
+use super::output::{Output, grouped};
+use super::source::{Feed, open_blob};
+use crate::blob::{Blob, Runner};
+use crate::flash::{self, BOARDS, Options};
+use crate::npy::Array;
+use crate::picture::Picture;
+use crate::preprocess::Preprocess;
+
+/// Builds the firmware example of a board around a blob, runs it and compares the bits.
+///
+/// QEMU boards run here; hardware boards need probe-rs and the board on a cable.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A blob (.mote).
+    blob: PathBuf,
+    /// Where it runs.
+    #[arg(long, value_name = "NAME", long_help = board_help())]
+    board: String,
+    /// The picture to classify. Default: an input of zeros.
+    #[arg(long, value_name = "P", conflicts_with = "input")]
+    picture: Option<PathBuf>,
+    /// Tensors to run instead, a batch along the first axis; all outputs are compared.
+    #[arg(long, value_name = "X.npy")]
+    input: Option<PathBuf>,
+    /// Where the board's outputs go.
+    #[arg(long, value_name = "Y.npy")]
+    output: Option<PathBuf>,
+    /// How the picture becomes the input. Default: what the blob says.
+    #[arg(long, value_name = "RULE")]
+    preprocess: Option<Preprocess>,
+}
+
+fn board_help() -> String {
+    let names: Vec<String> =
+        BOARDS.iter().map(|board| format!("  {:14} {}", board.name, board.chip)).collect();
+    format!("Where it runs:\n{}", names.join("\n"))
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    board: String,
+    label: String,
+    score: f32,
+    parity: bool,
+    /// Values in which board and host differ.
+    differing_values: usize,
+    inputs: usize,
+    instructions: u64,
+    flash_bytes: u32,
+    engine_bytes: u32,
+    arena_bytes: u32,
+    stack_bytes: u32,
+    text_bytes: u32,
+    rodata_bytes: u32,
+    data_bytes: u32,
+    bss_bytes: u32,
+    log: Vec<String>,
+}
+
+pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
+    let board = flash::board(&args.board).map_err(|error| Usage(error.to_string()))?;
+    let blob = open_blob(&args.blob)?;
+    let inputs = inputs(args, &blob)?;
+    let expected = expected(&blob, &inputs)?;
+    let progress = |text: &str| output.note(text);
+    let options = Options { progress: &progress, ..Options::default() };
+    let slices: Vec<&[i8]> = inputs.iter().map(Vec::as_slice).collect();
+    let report = flash::flash(blob.bytes(), board, &slices, &options)?;
+    if let Some(path) = &args.output {
+        blob.outputs(&report.outputs).write(path)?;
+    }
+    let differing_values = expected
+        .iter()
+        .flatten()
+        .zip(report.outputs.iter().flatten())
+        .filter(|(host, board)| host != board)
+        .count();
+    let parity = expected == report.outputs;
+    let report = Report {
+        board: args.board.clone(),
+        label: report.label,
+        score: report.score,
+        parity,
+        differing_values,
+        inputs: inputs.len(),
+        instructions: report.instructions,
+        flash_bytes: report.flash_bytes,
+        engine_bytes: report.engine_bytes,
+        arena_bytes: report.arena_bytes,
+        stack_bytes: report.stack_bytes,
+        text_bytes: report.text_bytes,
+        rodata_bytes: report.rodata_bytes,
+        data_bytes: report.data_bytes,
+        bss_bytes: report.bss_bytes,
+        log: report.log,
+    };
+    output.report(&report, text)?;
+    anyhow::ensure!(parity, "the board's output differs from the host's; please report this");
+    Ok(())
+}
+
+fn inputs(args: &Args, blob: &Blob) -> anyhow::Result<Vec<Vec<i8>>> {
+    if let Some(path) = &args.input {
+        return Ok(blob.inputs(&Array::read(path)?)?);
+    }
+    let Some(picture) = &args.picture else {
+        let input = blob.model().input();
+        return Ok(vec![vec![input.zero_point; input.len()]]);
+    };
+    let feed = Feed::for_blob(blob, args.preprocess)?;
+    Ok(vec![blob.quantize_input(&feed.picture(&Picture::open(picture)?))])
+}
+
+/// What the host's scalar kernels, the specification, make of the inputs.
+fn expected(blob: &Blob, inputs: &[Vec<i8>]) -> anyhow::Result<Vec<Vec<i8>>> {
+    let mut runner = Runner::new(blob, Isa::Scalar)?;
+    Ok(inputs.iter().map(|input| runner.run(input)).collect())
+}
+
+fn text(report: &Report) -> String {
+    let mut text = format!(
+        "{}: {} ({:.4}); {} of {} inputs with the same bits as the host\n",
+        report.board,
+        report.label,
+        report.score,
+        if report.parity { report.inputs } else { 0 },
+        report.inputs,
+    );
+    let mut line = |what: &str, value: u64| {
+        text.push_str(&format!("{what:>24}  {}\n", grouped(value)));
+    };
+    line("instructions", report.instructions);
+    line("flash bytes", report.flash_bytes.into());
+    line("of it without the blob", report.engine_bytes.into());
+    line("arena bytes", report.arena_bytes.into());
+    line("stack bytes", report.stack_bytes.into());
+    text
+}

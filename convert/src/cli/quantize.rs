@@ -1,0 +1,258 @@
+//! `mote quantize`: a model becomes a blob.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use mote_engine::Numerics;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::Usage;
+use super::output::{Output, grouped};
+use super::source::{Feed, Skipped, open_model, preprocess_of};
+use crate::blob::{Blob, Element, Provenance};
+use crate::data::Dataset;
+use crate::emit::{Metadata, emit};
+use crate::files::write_atomic;
+use crate::graph::{ElementType, Graph};
+use crate::interpret::Interpreter;
+use crate::lower::lower;
+use crate::passes;
+use crate::preprocess::Preprocess;
+use crate::quantize::{Calibration, Ranges, quantize};
+use crate::target::{TARGETS, Target};
+
+/// Turns a model into a blob: int8, planned, packed for a machine.
+///
+/// A quantized .tflite keeps its own integers. A float model needs --calibration: some pictures of
+/// the kind that it will see, labels are not needed.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A model (.h5, .tflite).
+    model: PathBuf,
+    /// The blob to write.
+    #[arg(short, long, value_name = "OUT.mote")]
+    output: PathBuf,
+    /// Pictures to find the activation ranges with; the same forms as `evaluate --data`.
+    #[arg(long, value_name = "DIR")]
+    calibration: Option<PathBuf>,
+    /// Split of the calibration data, such as `train`.
+    #[arg(long, value_name = "NAME")]
+    split: Option<String>,
+    /// How many calibration samples to use, spread evenly.
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    samples: usize,
+    /// Rounding contract: `tflite` equals TensorFlow Lite Micro, `fp32` equals XNNPACK and is
+    /// cheaper with an FPU. Default: tflite for a quantized .tflite, else fp32.
+    #[arg(long, value_name = "tflite|fp32")]
+    numerics: Option<String>,
+    /// Machine to pack the weights for. Default: this one. Any blob runs on any machine.
+    #[arg(long, value_name = "NAME", long_help = target_help())]
+    target: Option<String>,
+    /// Class names, one a line.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// How pictures become the input: raw|unit|tf|torch|caffe|offset128, or a line such as
+    /// `scaling=tf crop=1.0 channels=rgb`. Default: what the network tells.
+    #[arg(long, value_name = "RULE")]
+    preprocess: Option<Preprocess>,
+}
+
+fn target_help() -> String {
+    let names: Vec<String> =
+        TARGETS.iter().map(|target| format!("  {:14} {}", target.name, target.about)).collect();
+    format!(
+        "Machine to pack the weights for; any blob runs on any machine with the same result. \
+         Default: this one.\n{}",
+        names.join("\n")
+    )
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    output: PathBuf,
+    blob_bytes: u64,
+    arena_bytes: u64,
+    weight_bytes: u64,
+    macs: u64,
+    numerics: &'static str,
+    target: &'static str,
+    preprocess: String,
+    calibration_samples: usize,
+    skipped: usize,
+}
+
+pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
+    let target = match &args.target {
+        None => Target::host(),
+        Some(name) => Target::from_name(name).ok_or_else(|| {
+            let known: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
+            Usage(format!("unknown target `{name}`; known: {}", known.join(", ")))
+        })?,
+    };
+    let numerics = args.numerics.as_deref().map(parse_numerics).transpose()?;
+    let mut graph = open_model(&args.model)?;
+    if let Some(path) = &args.labels {
+        graph.labels = Some(read_labels(path, graph.output_shape().elements())?);
+    }
+    let numerics =
+        numerics.unwrap_or(if graph.is_quantized() { Numerics::Tflite } else { Numerics::Fp32 });
+    let dataset = match &args.calibration {
+        Some(path) => {
+            let dataset = Dataset::open_for_calibration(path, args.split.as_deref())?;
+            Some(if args.samples < dataset.len() {
+                dataset.subset(args.samples, 0)
+            } else {
+                dataset
+            })
+        }
+        None if graph.is_quantized() => None,
+        None => bail!(Usage(
+            "a float model needs pictures to find its activation ranges: give --calibration DIR"
+                .to_owned()
+        )),
+    };
+    let preprocess = preprocess_of(&graph, args.preprocess, dataset.as_ref())?;
+    let graph = passes::standard(graph)?;
+    let skipped = Skipped::default();
+    let mut used = 0;
+    let ranges = match &dataset {
+        Some(dataset) if !graph.is_quantized() => {
+            let feed = Feed::new(preprocess, &graph)?;
+            let ranges = calibrate(&graph, dataset, &feed, &skipped, *output)?;
+            used = dataset.len() - skipped.count();
+            Some(ranges)
+        }
+        _ => None,
+    };
+    let network = quantize(&graph, ranges.as_ref())?;
+    let program = lower(&network, target, numerics)?;
+    let metadata = Metadata {
+        labels: network.labels.clone(),
+        preprocess: Some(preprocess.to_string()),
+        provenance: Some(serde_json::to_string(&provenance(args, &graph, target)?)?),
+    };
+    let blob = Blob::new(emit(&program, &metadata)?)?;
+    write_atomic(&args.output, blob.bytes())?;
+    let model = blob.model();
+    let report = Report {
+        output: args.output.clone(),
+        blob_bytes: blob.bytes().len() as u64,
+        arena_bytes: model.arena_bytes() as u64,
+        weight_bytes: model.blob().weights().len() as u64,
+        macs: (0..model.op_count()).filter_map(|i| model.op(i)).map(|op| op.macs()).sum(),
+        numerics: numerics.name(),
+        target: target.name,
+        preprocess: preprocess.to_string(),
+        calibration_samples: used,
+        skipped: skipped.count(),
+    };
+    output.report(&report, text)
+}
+
+/// Runs the float network on every sample and collects the ranges of its layers.
+fn calibrate(
+    graph: &Graph,
+    dataset: &Dataset,
+    feed: &Feed,
+    skipped: &Skipped,
+    output: Output,
+) -> anyhow::Result<Ranges> {
+    let progress = output.progress(dataset.len(), "calibrating");
+    let calibration = (0..dataset.len())
+        .into_par_iter()
+        .try_fold(
+            || (Calibration::new(graph), Interpreter::new(graph)),
+            |(mut calibration, mut interpreter), index| {
+                progress.inc(1);
+                let sample = skipped.keep(dataset.sample(index));
+                let Some(tensor) = sample.and_then(|sample| skipped.keep(feed.tensor(&sample)))
+                else {
+                    return Ok((calibration, interpreter));
+                };
+                let mut fault = None;
+                interpreter.run(&tensor, |id, values| {
+                    if let Err(error) = calibration.observe(graph, id, values) {
+                        fault.get_or_insert(error);
+                    }
+                })?;
+                calibration.next_sample();
+                match fault {
+                    None => anyhow::Ok((calibration, interpreter)),
+                    Some(fault) => Err(fault.into()),
+                }
+            },
+        )
+        .map(|outcome| outcome.map(|(calibration, _)| calibration))
+        .try_reduce(
+            || Calibration::new(graph),
+            |mut a, b| {
+                a.merge(&b);
+                Ok(a)
+            },
+        )?;
+    progress.finish_and_clear();
+    Ok(calibration.finish()?)
+}
+
+fn parse_numerics(name: &str) -> anyhow::Result<Numerics> {
+    Numerics::ALL.iter().copied().find(|numerics| numerics.name() == name).ok_or_else(|| {
+        Usage(format!("unknown numerics `{name}`; there are tflite and fp32")).into()
+    })
+}
+
+fn read_labels(path: &PathBuf, classes: usize) -> anyhow::Result<Vec<String>> {
+    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let labels: Vec<String> = text.lines().map(str::to_owned).collect();
+    if labels.len() != classes {
+        bail!(
+            "{}: {} labels, the network has {classes} classes; write one a line",
+            path.display(),
+            labels.len()
+        );
+    }
+    Ok(labels)
+}
+
+fn provenance(args: &Args, graph: &Graph, target: Target) -> anyhow::Result<Provenance> {
+    let bytes =
+        fs::read(&args.model).with_context(|| format!("reading {}", args.model.display()))?;
+    let digest = Sha256::digest(&bytes);
+    let element = |element: ElementType| match element {
+        ElementType::U8(_) => Element::Uint8,
+        _ => Element::Int8,
+    };
+    Ok(Provenance {
+        source: args
+            .model
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default(),
+        source_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        tool: format!("mote {}", env!("CARGO_PKG_VERSION")),
+        target: target.name.to_owned(),
+        input_type: element(graph.io_type.input),
+        output_type: element(graph.io_type.output),
+    })
+}
+
+fn text(report: &Report) -> String {
+    let mut text = format!(
+        "{}: {} bytes of flash ({} of weights), {} bytes of arena, {} MACs\n",
+        report.output.display(),
+        grouped(report.blob_bytes),
+        grouped(report.weight_bytes),
+        grouped(report.arena_bytes),
+        grouped(report.macs),
+    );
+    text.push_str(&format!(
+        "numerics {}, packed for {}, preprocessing {}\n",
+        report.numerics, report.target, report.preprocess
+    ));
+    if report.calibration_samples > 0 {
+        text.push_str(&format!("calibrated on {} samples\n", report.calibration_samples));
+    }
+    text
+}

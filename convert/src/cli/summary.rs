@@ -1,0 +1,197 @@
+//! `mote summary`: the layer table.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::output::{Output, grouped, table};
+use super::source::Source;
+use crate::blob::{Blob, section_bytes};
+use crate::graph::{Graph, Param, QuantizedParam};
+
+/// Shows the layers of a model or a blob: shapes, parameters, MACs, bytes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A model (.h5, .tflite) or a blob (.mote).
+    #[arg(value_name = "MODEL|BLOB")]
+    path: PathBuf,
+}
+
+#[derive(Debug, Serialize)]
+struct Summary {
+    name: String,
+    format: &'static str,
+    input: Vec<usize>,
+    output: Vec<usize>,
+    parameters: u64,
+    trainable_parameters: u64,
+    non_trainable_parameters: u64,
+    macs: u64,
+    /// Bytes of the blob; of a model the bytes of its parameters as f32.
+    blob_bytes: Option<u64>,
+    weight_bytes: u64,
+    arena_bytes: Option<u64>,
+    numerics: Option<&'static str>,
+    target: Option<String>,
+    preprocess: Option<String>,
+    source: Option<String>,
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug, Serialize)]
+struct Layer {
+    name: String,
+    r#type: &'static str,
+    output: Vec<usize>,
+    parameters: u64,
+    trainable_parameters: u64,
+    macs: u64,
+    bytes: u64,
+}
+
+pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
+    let summary = match Source::open(&args.path)? {
+        Source::Model(graph) => of_model(&graph),
+        Source::Blob(blob) => of_blob(&blob),
+    };
+    output.report(&summary, text)
+}
+
+fn of_model(graph: &Graph) -> Summary {
+    let layers: Vec<Layer> = graph
+        .iter()
+        .map(|(id, node)| {
+            let width = |param: &Param| match param.quantized {
+                Some(QuantizedParam::I8 { .. }) => 1,
+                _ => 4,
+            };
+            Layer {
+                name: node.name.clone(),
+                r#type: node.op.kind(),
+                output: node.shape.dims(),
+                parameters: node.parameters() as u64,
+                trainable_parameters: node.trainable_parameters() as u64,
+                macs: graph.macs(id),
+                bytes: node.op.params().map(|param| (param.len() * width(param)) as u64).sum(),
+            }
+        })
+        .collect();
+    let parameters = layers.iter().map(|layer| layer.parameters).sum();
+    let trainable_parameters = layers.iter().map(|layer| layer.trainable_parameters).sum();
+    Summary {
+        name: graph.name().to_owned(),
+        format: if graph.is_quantized() { "int8 model" } else { "float model" },
+        input: graph.input_shape().dims(),
+        output: graph.output_shape().dims(),
+        parameters,
+        trainable_parameters,
+        non_trainable_parameters: parameters - trainable_parameters,
+        macs: graph.total_macs(),
+        blob_bytes: None,
+        weight_bytes: layers.iter().map(|layer| layer.bytes).sum(),
+        arena_bytes: None,
+        numerics: None,
+        target: None,
+        preprocess: None,
+        source: None,
+        layers,
+    }
+}
+
+fn of_blob(blob: &Blob) -> Summary {
+    let model = blob.model();
+    let dims = |index: usize| {
+        model.tensor(index).map_or_else(Vec::new, |tensor| {
+            let shape = tensor.shape;
+            if shape.pixels() == 1 {
+                vec![shape.channels]
+            } else {
+                vec![shape.height, shape.width, shape.channels]
+            }
+        })
+    };
+    let layers: Vec<Layer> = (0..model.op_count())
+        .filter_map(|index| {
+            let (op, kind) = (model.op(index)?, model.kind(index)?);
+            let record = model.blob().ops().get(index)?;
+            let (weights, biases) = op.parameters();
+            let table_bytes = if biases == 0 { 0 } else { biases * model.channel_bytes() };
+            Some(Layer {
+                name: blob.name(index + 1),
+                r#type: kind.name(),
+                output: dims(index + 1),
+                parameters: (weights + biases) as u64,
+                trainable_parameters: 0,
+                macs: op.macs(),
+                bytes: u64::from(record.weights_bytes) + table_bytes as u64,
+            })
+        })
+        .collect();
+    let parameters = layers.iter().map(|layer| layer.parameters).sum();
+    let provenance = blob.provenance();
+    Summary {
+        name: provenance.source.clone(),
+        format: "blob",
+        input: dims(0),
+        output: dims(model.op_count()),
+        parameters,
+        trainable_parameters: 0,
+        non_trainable_parameters: parameters,
+        macs: layers.iter().map(|layer| layer.macs).sum(),
+        blob_bytes: Some(blob.bytes().len() as u64),
+        weight_bytes: section_bytes(blob)[0].1 as u64,
+        arena_bytes: Some(model.arena_bytes() as u64),
+        numerics: Some(model.numerics().name()),
+        target: Some(provenance.target.clone()),
+        preprocess: blob.preprocess().map(ToString::to_string),
+        source: Some(provenance.source.clone()),
+        layers,
+    }
+}
+
+fn text(summary: &Summary) -> String {
+    let mut table = table(&["layer", "type", "output", "parameters", "MACs", "bytes"], 3);
+    for layer in &summary.layers {
+        table.add_row([
+            layer.name.clone(),
+            layer.r#type.to_owned(),
+            dims_text(&layer.output),
+            grouped(layer.parameters),
+            grouped(layer.macs),
+            grouped(layer.bytes),
+        ]);
+    }
+    let mut text = format!(
+        "{} ({}): {} -> {}\n{table}\n",
+        summary.name,
+        summary.format,
+        dims_text(&summary.input),
+        dims_text(&summary.output),
+    );
+    let mut line = |what: &str, value: String| text.push_str(&format!("{what:>24}  {value}\n"));
+    line("parameters", grouped(summary.parameters));
+    if summary.blob_bytes.is_none() {
+        line("trainable", grouped(summary.trainable_parameters));
+        line("non-trainable", grouped(summary.non_trainable_parameters));
+    }
+    line("MACs", grouped(summary.macs));
+    line("weight bytes", grouped(summary.weight_bytes));
+    if let (Some(blob), Some(arena)) = (summary.blob_bytes, summary.arena_bytes) {
+        line("blob bytes (flash)", grouped(blob));
+        line("arena bytes (RAM)", grouped(arena));
+    }
+    for (what, value) in [
+        ("numerics", summary.numerics.map(str::to_owned)),
+        ("packed for", summary.target.clone()),
+        ("preprocessing", summary.preprocess.clone()),
+    ] {
+        if let Some(value) = value {
+            line(what, value);
+        }
+    }
+    text
+}
+
+fn dims_text(dims: &[usize]) -> String {
+    dims.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
+}

@@ -1,0 +1,240 @@
+//! `mote verify`: the float model against the int8 blob, layer by layer.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use mote_engine::{Observer, Op};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use serde::Serialize;
+
+use super::output::{Output, grouped, percent, table};
+use super::source::{DataArgs, Feed, Skipped, isa, open_blob, open_model};
+use crate::blob::{Blob, Runner};
+use crate::graph::Graph;
+use crate::interpret::Interpreter;
+use crate::passes;
+use crate::preprocess::Preprocess;
+
+/// Compares a blob with the model that it was made from: error of every layer, agreement of the
+/// answers.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The model (.h5, .tflite); a quantized one stands for its dequantized weights.
+    model: PathBuf,
+    /// The blob made from it.
+    blob: PathBuf,
+    #[command(flatten)]
+    data: DataArgs,
+    /// How pictures become the input. Default: what the blob says.
+    #[arg(long, value_name = "RULE")]
+    preprocess: Option<Preprocess>,
+    /// Kernels for the blob. Default: the fastest of this machine.
+    #[arg(long, value_name = "NAME")]
+    isa: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    top1_agreement: f64,
+    count: usize,
+    skipped: usize,
+    layers: Vec<Layer>,
+    /// Names of the layers with the lowest SQNR, worst first.
+    worst: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Layer {
+    name: String,
+    r#type: &'static str,
+    /// Signal-to-quantization-noise ratio; `null` when there was no noise.
+    sqnr_db: Option<f64>,
+    max_error: f32,
+}
+
+/// Energy of the signal and of the error of one tensor.
+#[derive(Clone, Copy, Debug, Default)]
+struct Energy {
+    signal: f64,
+    noise: f64,
+    max_error: f32,
+}
+
+#[derive(Debug)]
+struct Tally {
+    layers: Vec<Energy>,
+    agreed: usize,
+    count: usize,
+}
+
+pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
+    let graph = passes::standard(open_model(&args.model)?)?;
+    let blob = open_blob(&args.blob)?;
+    let isa = isa(args.isa.as_deref())?;
+    let dataset = args.data.open()?;
+    let feed = Feed::for_blob(&blob, args.preprocess)?;
+    let pairs = pair(&graph, &blob)?;
+    let skipped = Skipped::default();
+    let progress = output.progress(dataset.len(), "verifying");
+    let tally = (0..dataset.len())
+        .into_par_iter()
+        .try_fold(
+            || None,
+            |state: Option<(Tally, Interpreter<'_>, Runner<'_>)>, index| {
+                progress.inc(1);
+                let (mut tally, mut interpreter, mut runner) = match state {
+                    Some(state) => state,
+                    None => {
+                        let tally = Tally::new(blob.model().tensor_count());
+                        (tally, Interpreter::new(&graph), Runner::new(&blob, isa)?)
+                    }
+                };
+                let sample = skipped.keep(dataset.sample(index));
+                if let Some(tensor) = sample.and_then(|sample| skipped.keep(feed.tensor(&sample))) {
+                    tally.compare(&blob, &pairs, &mut interpreter, &mut runner, &tensor)?;
+                }
+                anyhow::Ok(Some((tally, interpreter, runner)))
+            },
+        )
+        .map(|state| anyhow::Ok(state?.map(|(tally, ..)| tally)))
+        .try_reduce(
+            || None,
+            |a, b| {
+                Ok(match (a, b) {
+                    (Some(a), Some(b)) => Some(a.merge(&b)),
+                    (a, b) => a.or(b),
+                })
+            },
+        )?
+        .filter(|tally| tally.count > 0)
+        .with_context(|| format!("no sample of {} could be used", args.data.data.display()))?;
+    progress.finish_and_clear();
+    output.report(&tally.report(&blob, skipped.count()), text)
+}
+
+/// For each tensor of the blob, the graph node of the same name.
+fn pair(graph: &Graph, blob: &Blob) -> anyhow::Result<Vec<Option<usize>>> {
+    let model = blob.model();
+    let pairs: Vec<Option<usize>> = (0..model.tensor_count())
+        .map(|index| graph.node_by_name(model.name(index)?).map(crate::graph::NodeId::index))
+        .collect();
+    let last = pairs.last().copied().flatten();
+    let same_len =
+        last.is_some_and(|node| graph.nodes()[node].shape.elements() == model.output().len());
+    if !same_len || graph.input_shape().elements() != model.input().len() {
+        bail!("the blob was not made from this model: their layers do not match");
+    }
+    Ok(pairs)
+}
+
+impl Tally {
+    fn new(tensors: usize) -> Self {
+        Self { layers: vec![Energy::default(); tensors], agreed: 0, count: 0 }
+    }
+
+    fn compare(
+        &mut self,
+        blob: &Blob,
+        pairs: &[Option<usize>],
+        interpreter: &mut Interpreter<'_>,
+        runner: &mut Runner<'_>,
+        tensor: &[f32],
+    ) -> anyhow::Result<()> {
+        let mut float: Vec<Vec<f32>> = vec![Vec::new(); pairs.len()];
+        let expected = interpreter.run(tensor, |id, values| {
+            if let Some(place) = pairs.iter().position(|pair| *pair == Some(id.index())) {
+                float[place] = values.to_vec();
+            }
+        })?;
+        let mut tensors = Tensors(vec![Vec::new(); pairs.len()]);
+        let input = blob.quantize_input(tensor);
+        let found = runner.run_observed(&input, &mut tensors);
+        tensors.0[0] = input;
+        for (place, (expected, found)) in float.iter().zip(&tensors.0).enumerate() {
+            if expected.len() != found.len() {
+                continue;
+            }
+            let Some(view) = blob.model().tensor(place) else { continue };
+            let energy = &mut self.layers[place];
+            for (&expected, &found) in expected.iter().zip(found) {
+                let error = expected - view.dequantize(found);
+                energy.signal += f64::from(expected) * f64::from(expected);
+                energy.noise += f64::from(error) * f64::from(error);
+                energy.max_error = energy.max_error.max(error.abs());
+            }
+        }
+        let best = |before: &dyn Fn(usize, usize) -> bool, len: usize| {
+            (1..len).fold(0, |best, other| if before(other, best) { other } else { best })
+        };
+        let float_best = best(&|a, b| expected[a] > expected[b], expected.len());
+        let int8_best = best(&|a, b| found[a] > found[b], found.len());
+        self.agreed += usize::from(float_best == int8_best);
+        self.count += 1;
+        Ok(())
+    }
+
+    fn merge(mut self, other: &Self) -> Self {
+        self.agreed += other.agreed;
+        self.count += other.count;
+        for (mine, theirs) in self.layers.iter_mut().zip(&other.layers) {
+            mine.signal += theirs.signal;
+            mine.noise += theirs.noise;
+            mine.max_error = mine.max_error.max(theirs.max_error);
+        }
+        self
+    }
+
+    fn report(&self, blob: &Blob, skipped: usize) -> Report {
+        const WORST: usize = 3;
+        let model = blob.model();
+        let layers: Vec<Layer> = self
+            .layers
+            .iter()
+            .enumerate()
+            .filter(|(_, energy)| energy.signal > 0.0)
+            .map(|(index, energy)| Layer {
+                name: blob.name(index),
+                r#type: index
+                    .checked_sub(1)
+                    .and_then(|op| model.kind(op))
+                    .map_or("input", mote_engine::OpKind::name),
+                sqnr_db: (energy.noise > 0.0)
+                    .then(|| 10.0 * (energy.signal / energy.noise).log10()),
+                max_error: energy.max_error,
+            })
+            .collect();
+        let mut order: Vec<&Layer> = layers.iter().filter(|l| l.sqnr_db.is_some()).collect();
+        order.sort_by(|a, b| a.sqnr_db.unwrap_or(0.0).total_cmp(&b.sqnr_db.unwrap_or(0.0)));
+        let worst = order.iter().take(WORST).map(|layer| layer.name.clone()).collect();
+        #[allow(clippy::cast_precision_loss, reason = "sample counts are far below 2^52")]
+        let top1_agreement = self.agreed as f64 / self.count as f64;
+        Report { top1_agreement, count: self.count, skipped, layers, worst }
+    }
+}
+
+/// Keeps every tensor.
+struct Tensors(Vec<Vec<i8>>);
+
+impl Observer for Tensors {
+    fn after(&mut self, index: usize, _: &Op<'_>, output: &[i8]) {
+        self.0[index + 1] = output.to_vec();
+    }
+}
+
+fn text(report: &Report) -> String {
+    let mut table = table(&["layer", "type", "SQNR dB", "max error"], 2);
+    for layer in &report.layers {
+        table.add_row([
+            layer.name.clone(),
+            layer.r#type.to_owned(),
+            layer.sqnr_db.map_or_else(|| "exact".to_owned(), |db| format!("{db:.1}")),
+            format!("{:.4}", layer.max_error),
+        ]);
+    }
+    format!(
+        "{table}\nworst layers: {}\ntop-1 agreement {} of {} samples\n",
+        report.worst.join(", "),
+        percent(report.top1_agreement),
+        grouped(report.count as u64),
+    )
+}
