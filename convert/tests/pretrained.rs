@@ -1,0 +1,152 @@
+//! Real pretrained networks against what their own frameworks say of them.
+//!
+//! Needs the development data; without it every test here is skipped and says so.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use mote_convert::data::{Content, Dataset, Sample};
+use mote_convert::graph::{Graph, Shape};
+use mote_convert::import;
+use mote_convert::interpret::{self, Interpreter};
+use mote_convert::picture::Picture;
+use mote_convert::preprocess::{Preprocess, Scaling};
+use mote_convert::testing::shared;
+
+/// ResNet-8 of MLPerf Tiny is known to be right on exactly 8719 of the 10,000 test pictures.
+#[test]
+fn resnet8_has_its_known_accuracy() {
+    let Some((graph, data)) = open("mlperf_tiny/pretrainedResnet.h5", "data/cifar10") else {
+        return;
+    };
+    assert_eq!(correct(&graph, &data, Scaling::Raw), 8719);
+}
+
+#[test]
+fn resnet8_is_the_same_from_keras_and_tflite() {
+    let Some(keras) = graph("mlperf_tiny/pretrainedResnet.h5") else { return };
+    let Some(tflite) = graph("mlperf_tiny/pretrainedResnet.tflite") else { return };
+    assert!(distance(&keras, &tflite, 255.0) < 1e-4);
+}
+
+#[test]
+fn visual_wake_words_tells_persons() {
+    let Some(keras) = graph("mlperf_tiny/vww_96.h5") else { return };
+    let Some(tflite) = graph("mlperf_tiny/vww_96_float.tflite") else { return };
+    assert!(distance(&keras, &tflite, 1.0) < 1e-4);
+    // These pictures hold int8 pixels, 128 below the real ones and wrapped around.
+    for (name, class) in [("person", 1), ("no_person", 0)] {
+        let Some(path) = shared(&format!("pictures/{name}.bmp")) else { return };
+        let picture = Picture::open(path).unwrap();
+        let unit = |pixel: &u8| f32::from(pixel ^ 128) / 255.0;
+        let input: Vec<f32> = picture.rgb().iter().map(unit).collect();
+        let scores = interpret::run(&keras, &input, |_, _| ()).unwrap();
+        assert!(scores[class] > 0.8, "{name}: {scores:?}");
+    }
+}
+
+/// 57.6 % of 500 photos, give or take what decoding and cutting them differently does.
+#[test]
+fn mobilenet_v1_has_its_known_accuracy() {
+    let name = "imagenet/mobilenet_v1_0.25_224.h5";
+    let Some((graph, data)) = open(name, "data/imagenet_dev500") else { return };
+    assert_eq!(graph.parameters(), 475_544);
+    let correct = correct(&graph, &data, Scaling::Tf);
+    assert!((286..=290).contains(&correct), "{correct} of 500, 288 expected");
+}
+
+#[test]
+fn vgg_with_late_batch_norms_has_its_known_accuracy() {
+    let Some((graph, data)) = open("cifar10/vgg_cnn_cifar10.h5", "data/cifar10") else { return };
+    let data = data.subset(1000, 1);
+    let correct = correct(&graph, &data, Scaling::Raw);
+    assert!((770..=830).contains(&correct), "{correct} of 1000, about 801 expected");
+}
+
+/// The float meaning of a quantized network is close to what the quantized one computes.
+#[test]
+fn quantized_networks_are_accurate_in_float() {
+    let name = "mlperf_tiny/pretrainedResnet_quant.tflite";
+    let Some((graph, data)) = open(name, "data/cifar10") else { return };
+    assert!(graph.is_quantized());
+    let data = data.subset(1000, 1);
+    let correct = correct(&graph, &data, Scaling::Raw);
+    assert!((850..=900).contains(&correct), "{correct} of 1000, about 870 expected");
+}
+
+#[test]
+fn every_model_imports_or_says_why_not() {
+    for (name, expected) in [
+        ("mlperf_tiny/kws_ref_model.tflite", None),
+        ("mlperf_tiny/kws_ref_model_float32.tflite", None),
+        ("mlperf_tiny/vww_96_int8.tflite", None),
+        ("imagenet/tf2_mobilenet_v2_1.0_224_ptq.tflite", None),
+        ("imagenet/mobilenet_v1_0.25_128_quant.tflite", Some("old uint8 scheme")),
+        ("imagenet/mobilenet_v1_0.5_160_quant.tflite", Some("old uint8 scheme")),
+        ("cifar10/resnet20_cifar10_bn.onnx", Some("not a model in a known format")),
+    ] {
+        let Some(path) = shared(&format!("models/{name}")) else { return };
+        match (import::open(path), expected) {
+            (Ok(_), None) => {}
+            (Err(error), Some(words)) if error.to_string().contains(words) => {}
+            (result, _) => panic!("{name}: {:?}", result.map(|graph| graph.name().to_owned())),
+        }
+    }
+}
+
+fn graph(name: &str) -> Option<Graph> {
+    Some(import::open(shared(&format!("models/{name}"))?).unwrap())
+}
+
+fn open(model: &str, data: &str) -> Option<(Graph, Dataset)> {
+    Some((graph(model)?, Dataset::open(shared(data)?, None).unwrap()))
+}
+
+/// How many samples have the highest score at their label.
+fn correct(graph: &Graph, data: &Dataset, scaling: Scaling) -> usize {
+    let preprocess = Preprocess::new(scaling);
+    let Shape::Map { height, width, .. } = graph.input_shape() else { panic!("a map goes in") };
+    let [height, width] = [height, width].map(|side| u32::try_from(side).unwrap());
+    let next = AtomicUsize::new(0);
+    let count = || {
+        let mut interpreter = Interpreter::new(graph);
+        let mut correct = 0;
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= data.len() {
+                return correct;
+            }
+            let Sample { label, content: Content::Picture(picture), .. } =
+                data.sample(index).unwrap()
+            else {
+                panic!("pictures are stored")
+            };
+            let input = preprocess.tensor_f32(&picture, height, width);
+            let scores = interpreter.run(&input, |_, _| ()).unwrap();
+            let best = (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+            correct += usize::from(best == label);
+        }
+    };
+    thread::scope(|scope| {
+        let threads = [scope.spawn(count), scope.spawn(count)];
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    })
+}
+
+/// Largest difference of outputs over a few reproducible noise pictures.
+fn distance(left: &Graph, right: &Graph, range: f32) -> f32 {
+    let mut seed = 1_u32;
+    let mut noise = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f32::from(u16::try_from(seed >> 16).unwrap()) / 65536.0 * range
+    };
+    let mut largest = 0.0_f32;
+    for _ in 0..5 {
+        let input: Vec<f32> = (0..left.input_shape().elements()).map(|_| noise()).collect();
+        let [a, b] = [left, right].map(|graph| interpret::run(graph, &input, |_, _| ()).unwrap());
+        largest = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(largest, f32::max);
+    }
+    largest
+}
