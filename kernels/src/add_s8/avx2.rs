@@ -25,11 +25,11 @@ fn add<const LINEAR: bool>(args: &mut Args<'_>) {
     let (lhs, lhs_tail) = op.lhs.unwrap_or(&[]).as_chunks::<32>();
     if op.lhs.is_some() {
         for ((output, lhs), rhs) in outputs.iter_mut().zip(lhs).zip(rhs) {
-            store_32(output, narrow.apply(sum.apply_32(lhs, rhs)));
+            store_32(output, narrow.apply(sum.apply(lhs, rhs)));
         }
     } else {
         for (output, rhs) in outputs.iter_mut().zip(rhs) {
-            let sums = sum.apply_32(output, rhs);
+            let sums = sum.apply(output, rhs);
             store_32(output, narrow.apply(sums));
         }
     }
@@ -40,7 +40,7 @@ fn add<const LINEAR: bool>(args: &mut Args<'_>) {
     let (mut left, mut right, mut bytes) = ([0; 32], [0; 32], [0; 32]);
     fill(&mut left, if op.lhs.is_some() { lhs_tail } else { &*tail });
     fill(&mut right, rhs_tail);
-    store_32(&mut bytes, narrow.apply(sum.apply_32(&left, &right)));
+    store_32(&mut bytes, narrow.apply(sum.apply(&left, &right)));
     fill(tail, &bytes);
 }
 
@@ -55,6 +55,8 @@ struct Vector<const LINEAR: bool> {
     /// Offset, or multiplier, of each input.
     inputs: [__m256i; 2],
     factors: [Factors; 2],
+    /// Whose factor is exactly a half: TFLite scales the input of the larger scale so.
+    half: [bool; 2],
     /// Left shift of the inputs, or right shift of the sum.
     shift: __m128i,
     bias: __m256i,
@@ -64,7 +66,7 @@ struct Vector<const LINEAR: bool> {
 impl<const LINEAR: bool> Vector<LINEAR> {
     #[target_feature(enable = "avx2")]
     fn new(sum: Sum) -> Self {
-        let factors = |multiplier, shift| Factors::splat(Rescale::FixedPoint { multiplier, shift });
+        let zero = Rescale::FixedPoint { multiplier: 0, shift: 0 };
         match sum {
             Sum::FixedPoint {
                 offset: [offset0, offset1],
@@ -73,51 +75,81 @@ impl<const LINEAR: bool> Vector<LINEAR> {
                 left_shift,
                 output_multiplier,
                 output_shift,
-            } => Self {
-                inputs: [_mm256_set1_epi32(offset0), _mm256_set1_epi32(offset1)],
-                factors: [factors(multiplier0, shift0), factors(multiplier1, shift1)],
-                shift: _mm_cvtsi32_si128(i32::from(left_shift & 31)),
-                bias: _mm256_setzero_si256(),
-                output: factors(output_multiplier, output_shift),
-            },
+            } => {
+                let factor0 = Rescale::FixedPoint { multiplier: multiplier0, shift: shift0 };
+                let factor1 = Rescale::FixedPoint { multiplier: multiplier1, shift: shift1 };
+                let output =
+                    Rescale::FixedPoint { multiplier: output_multiplier, shift: output_shift };
+                Self {
+                    inputs: [_mm256_set1_epi32(offset0), _mm256_set1_epi32(offset1)],
+                    factors: [Factors::splat(factor0), Factors::splat(factor1)],
+                    half: [factor0 == HALF, factor1 == HALF],
+                    shift: _mm_cvtsi32_si128(i32::from(left_shift & 31)),
+                    bias: _mm256_setzero_si256(),
+                    output: Factors::splat(output),
+                }
+            }
             Sum::Linear { multiplier: [multiplier0, multiplier1], bias, shift } => Self {
                 inputs: [_mm256_set1_epi32(multiplier0), _mm256_set1_epi32(multiplier1)],
-                factors: [factors(0, 0), factors(0, 0)],
+                factors: [Factors::splat(zero), Factors::splat(zero)],
+                half: [false; 2],
                 shift: _mm_cvtsi32_si128(i32::from(shift & 31)),
                 bias: _mm256_set1_epi32(bias),
-                output: factors(0, 0),
+                output: Factors::splat(zero),
             },
         }
     }
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn apply_32(&self, lhs: &[i8; 32], rhs: &[i8; 32]) -> [__m256i; 4] {
-        let mut sums = [_mm256_setzero_si256(); 4];
-        let (lhs, rhs) = (lhs.as_chunks::<8>().0, rhs.as_chunks::<8>().0);
-        for ((sum, lhs), rhs) in sums.iter_mut().zip(lhs).zip(rhs) {
-            *sum = self.apply(_mm256_cvtepi8_epi32(load_8(lhs)), _mm256_cvtepi8_epi32(load_8(rhs)));
+    fn apply(&self, lhs: &[i8; 32], rhs: &[i8; 32]) -> [__m256i; 4] {
+        if LINEAR {
+            let (mut sums, rhs) = (widen(lhs), widen(rhs));
+            for (sum, rhs) in sums.iter_mut().zip(rhs) {
+                let lhs = _mm256_add_epi32(self.bias, _mm256_mullo_epi32(*sum, self.inputs[0]));
+                let both = _mm256_add_epi32(lhs, _mm256_mullo_epi32(rhs, self.inputs[1]));
+                *sum = _mm256_sra_epi32(both, self.shift);
+            }
+            return sums;
         }
+        let (mut sums, rhs) = (self.scaled::<0>(lhs), self.scaled::<1>(rhs));
+        for (sum, rhs) in sums.iter_mut().zip(rhs) {
+            *sum = _mm256_add_epi32(*sum, rhs);
+        }
+        rescale!(&self.output, sums);
         sums
     }
 
+    /// Input `I` at the common scale.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn apply(&self, lhs: __m256i, rhs: __m256i) -> __m256i {
-        let [input0, input1] = self.inputs;
-        if LINEAR {
-            let sum = _mm256_add_epi32(self.bias, _mm256_mullo_epi32(lhs, input0));
-            let sum = _mm256_add_epi32(sum, _mm256_mullo_epi32(rhs, input1));
-            return _mm256_sra_epi32(sum, self.shift);
+    fn scaled<const I: usize>(&self, input: &[i8; 32]) -> [__m256i; 4] {
+        let mut values = widen(input);
+        for value in &mut values {
+            *value = _mm256_add_epi32(*value, self.inputs[I]);
+            *value = _mm256_sll_epi32(*value, self.shift);
         }
-        let [factors0, factors1] = self.factors;
-        let lhs = _mm256_sll_epi32(_mm256_add_epi32(lhs, input0), self.shift);
-        let rhs = _mm256_sll_epi32(_mm256_add_epi32(rhs, input1), self.shift);
-        let (mut lhs, mut rhs) = ([lhs], [rhs]);
-        rescale!(&factors0, lhs);
-        rescale!(&factors1, rhs);
-        let mut sum = [_mm256_add_epi32(lhs[0], rhs[0])];
-        rescale!(&self.output, sum);
-        sum[0]
+        if self.half[I] {
+            for value in &mut values {
+                // Rounded up, without the carry that adding one first might lose.
+                let odd = _mm256_and_si256(*value, _mm256_set1_epi32(1));
+                *value = _mm256_add_epi32(_mm256_srai_epi32::<1>(*value), odd);
+            }
+        } else {
+            rescale!(&self.factors[I], values);
+        }
+        values
     }
+}
+
+const HALF: Rescale = Rescale::FixedPoint { multiplier: 1 << 30, shift: 0 };
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn widen(values: &[i8; 32]) -> [__m256i; 4] {
+    let mut widened = [_mm256_setzero_si256(); 4];
+    for (to, from) in widened.iter_mut().zip(values.as_chunks::<8>().0) {
+        *to = _mm256_cvtepi8_epi32(load_8(from));
+    }
+    widened
 }

@@ -3,7 +3,7 @@
 use super::{AVX2_LAYOUT, Args, Operands};
 use crate::isa::x86_64::{Strided, StridedMut, load_8, load_up_to_8, store_up_to_8};
 use crate::requantize::avx2::{Factors, Narrow, float, rescale};
-use crate::{after, after_mut, pieces_mut};
+use crate::{after, after_mut};
 use core::arch::x86_64::*;
 use core::ops::Range;
 
@@ -22,80 +22,90 @@ pub(crate) fn run(args: &mut Args<'_>) {
     let plain = window.dilation_height == 1 && window.dilation_width == 1;
     let (taps, multiplier) = (window.taps(), shape.channels / op.geometry.input().channels.max(1));
     let is_3x3 = plain && window.kernel_height == 3 && window.kernel_width == 3 && multiplier == 1;
+    // Some rows for each block of channels, as many as the nearest cache holds.
+    let row_len = shape.row_len().max(1);
+    let rows = (NEAR / row_len).max(1);
     let output = core::mem::take(&mut op.output);
-    for (row, output) in pieces_mut(output, shape.row_len()).enumerate() {
+    let mut first_row = op.first_row;
+    for strip in output.chunks_mut(rows * row_len) {
         for (block, weights) in op.filter.data().chunks_exact(8 * taps.max(1)).enumerate() {
-            let channel = 8 * block;
-            let block = Block {
-                op,
-                y: op.first_row + row,
-                channel,
-                weights: weights.as_chunks().0,
-                factors: Factors::load(&op.epilogue.requantize, channel),
-                narrow: op.epilogue.narrow_avx2(),
-            };
-            match window.stride_width {
-                1 if is_3x3 && channel + 8 <= shape.channels => {
-                    block.row_3x3::<1, { TILE + 2 }>(output)
+            let block = Block::new(op, 8 * block, weights.as_chunks().0);
+            let whole = block.channel + 8 <= shape.channels;
+            for (y, row) in (first_row..).zip(strip.chunks_exact_mut(row_len)) {
+                match window.stride_width {
+                    1 if is_3x3 && whole => block.row_3x3::<1, { TILE + 2 }>(y, row),
+                    2 if is_3x3 && whole => block.row_3x3::<2, { 2 * TILE + 1 }>(y, row),
+                    _ => block.row(y, multiplier, row),
                 }
-                2 if is_3x3 && channel + 8 <= shape.channels => {
-                    block.row_3x3::<2, { 2 * TILE + 1 }>(output)
-                }
-                _ => block.row(multiplier, output),
             }
         }
+        first_row += rows;
     }
 }
 
-/// Eight channels of an output row.
+/// Bytes of output that are computed for a block of channels before the next block is.
+const NEAR: usize = 8 << 10;
+
+/// Eight channels.
 #[derive(Clone, Copy)]
 struct Block<'a> {
     op: &'a Operands<'a>,
-    y: usize,
     channel: usize,
     weights: &'a [[i8; 8]],
+    bias: __m256i,
     factors: Factors,
     narrow: Narrow,
+    /// The weights of a 3x3 window.
+    columns: [ColumnWeights; 3],
 }
 
 impl<'a> Block<'a> {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn new(op: &'a Operands<'a>, channel: usize, weights: &'a [[i8; 8]]) -> Self {
+        Self {
+            op,
+            channel,
+            weights,
+            bias: op.epilogue.bias_avx2(channel),
+            factors: Factors::load(&op.epilogue.requantize, channel),
+            narrow: op.epilogue.narrow_avx2(),
+            columns: column_weights(weights.first_chunk().unwrap_or(&[[0; 8]; 9])),
+        }
+    }
+
     /// 3x3, whole blocks, stride `S`: tiles where all columns lie inside the input, one output
     /// after the other at the edges.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn row_3x3<const S: usize, const COLUMNS: usize>(&self, output: &mut [i8]) {
+    fn row_3x3<const S: usize, const COLUMNS: usize>(&self, y: usize, output: &mut [i8]) {
         let (op, geometry) = (self.op, self.op.geometry);
-        let Some(&[w00, w01, w02, w10, w11, w12, w20, w21, w22]) = self.weights.first_chunk()
-        else {
-            return;
-        };
-        let zero = [0; 8];
-        let mut start = op.epilogue.bias_avx2(self.channel);
-        let top = geometry.first_row(self.y);
+        let top = geometry.first_row(y);
         let mut rows = [op.input.row(top), op.input.row(top + 1), op.input.row(top + 2)];
-        let [row0, row1, row2] = rows;
-        let Some(stand_in) = row0.or(row1).or(row2) else { return };
-
-        // A row in the padding adds the same to every output: to the bias then, and the row
-        // counts as another one with weights of zero.
-        let mut weights = [[w00, w01, w02], [w10, w11, w12], [w20, w21, w22]];
+        let (mut start, mut weights) = (self.bias, self.columns);
         let pad = Column::pad(op.pad_value);
-        for (row, weights) in rows.iter_mut().zip(&mut weights) {
-            if row.is_none() {
-                for weights in weights {
-                    start = pad.add_to(start, &ColumnWeights::new(&zero, &zero, weights));
-                    *weights = zero;
+        if rows.contains(&None) {
+            // A row in the padding adds the same to every output: to the bias then, and the row
+            // counts as another one with weights of zero.
+            let [row0, row1, row2] = rows;
+            let Some(stand_in) = row0.or(row1).or(row2) else { return };
+            let (mut inside, mut outside) = ([[0; 8]; 9], [[0; 8]; 9]);
+            for (tap, weights) in self.weights.iter().enumerate().take(9) {
+                if rows[tap / 3].is_some() {
+                    inside[tap] = *weights;
+                } else {
+                    outside[tap] = *weights;
                 }
-                *row = Some(stand_in);
+            }
+            weights = column_weights(&inside);
+            for outside in &column_weights(&outside) {
+                start = pad.add_to(start, outside);
+            }
+            for row in &mut rows {
+                *row = row.or(Some(stand_in));
             }
         }
         let [Some(row0), Some(row1), Some(row2)] = rows else { return };
-        let [[w00, w01, w02], [w10, w11, w12], [w20, w21, w22]] = &weights;
-        let weights = [
-            ColumnWeights::new(w00, w10, w20),
-            ColumnWeights::new(w01, w11, w21),
-            ColumnWeights::new(w02, w12, w22),
-        ];
 
         // One check each here, one comparison a tile in the loop.
         let (channels, width) = (geometry.input().channels, geometry.output().width);
@@ -112,8 +122,8 @@ impl<'a> Block<'a> {
             inside = width..width;
         }
         let mut x = inside.start;
-        while x < inside.end {
-            // The last tile overlaps the one before it.
+        // A tile for three outputs overlaps the one before it; fewer are cheaper one by one.
+        while inside.end - x >= TILE - 1 {
             x = x.min(inside.end - TILE);
             let first = x * S - geometry.window().pad_left;
             let Some(upper) = row0.load::<COLUMNS>(first) else { return };
@@ -131,7 +141,7 @@ impl<'a> Block<'a> {
             output.store_4(x, self.narrow.apply(sums));
             x += TILE;
         }
-        for x in (0..inside.start).chain(inside.end..width) {
+        for x in (0..inside.start).chain(x..width) {
             let mut sum = [start];
             for (column, weights) in (geometry.first_column(x)..).zip(&weights) {
                 // Beyond any column, so that nothing is loaded, when it is left of the input.
@@ -161,19 +171,18 @@ impl<'a> Block<'a> {
 
     /// Any window, any number of outputs a channel, incomplete blocks.
     #[target_feature(enable = "avx2")]
-    fn row(&self, multiplier: usize, output: &mut [i8]) {
+    fn row(&self, y: usize, multiplier: usize, output: &mut [i8]) {
         let op = self.op;
-        let start = op.epilogue.bias_avx2(self.channel);
         let mut outputs = output.chunks_exact_mut(op.geometry.output().channels.max(1));
         for tile in (0..op.geometry.output().width).step_by(TILE) {
-            let mut sums = [start; TILE];
+            let mut sums = [self.bias; TILE];
             for (pair, weights) in self.weights.chunks(2).enumerate() {
                 let second = weights.get(1).unwrap_or(&[0; 8]);
                 let Some(first) = weights.first() else { break };
                 let weights = interleave(load_8(first), load_8(second));
                 for (x, sum) in (tile..).zip(&mut sums) {
-                    let first = self.input(x, 2 * pair, multiplier);
-                    let second = self.input(x, 2 * pair + 1, multiplier);
+                    let first = self.input([y, x], 2 * pair, multiplier);
+                    let second = self.input([y, x], 2 * pair + 1, multiplier);
                     let inputs = interleave(first, second);
                     *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(inputs, weights));
                 }
@@ -195,10 +204,10 @@ impl<'a> Block<'a> {
     /// or column, where weight or output does not count.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn input(&self, x: usize, tap: usize, multiplier: usize) -> __m128i {
+    fn input(&self, [y, x]: [usize; 2], tap: usize, multiplier: usize) -> __m128i {
         let (op, kernel_width) = (self.op, self.op.geometry.window().kernel_width.max(1));
         let (ky, kx) = (tap / kernel_width, tap % kernel_width);
-        match op.geometry.tap(&op.input, self.y, x, ky, kx) {
+        match op.geometry.tap(&op.input, y, x, ky, kx) {
             None => _mm_set1_epi8(op.pad_value),
             Some(pixel) if multiplier == 1 => load_up_to_8(after(pixel, self.channel)),
             Some(pixel) => {
@@ -234,15 +243,17 @@ struct ColumnWeights {
     lower: __m256i,
 }
 
-impl ColumnWeights {
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn new(upper: &[i8; 8], middle: &[i8; 8], lower: &[i8; 8]) -> Self {
-        Self {
-            upper: interleave(load_8(upper), load_8(middle)),
-            lower: interleave(load_8(lower), _mm_setzero_si128()),
-        }
+#[inline]
+#[target_feature(enable = "avx2")]
+fn column_weights(weights: &[[i8; 8]; 9]) -> [ColumnWeights; 3] {
+    let zero = _mm_setzero_si128();
+    let mut columns =
+        [ColumnWeights { upper: _mm256_setzero_si256(), lower: _mm256_setzero_si256() }; 3];
+    for (kx, column) in columns.iter_mut().enumerate() {
+        column.upper = interleave(load_8(&weights[kx]), load_8(&weights[3 + kx]));
+        column.lower = interleave(load_8(&weights[6 + kx]), zero);
     }
+    columns
 }
 
 impl Column {

@@ -99,11 +99,14 @@ impl<'a> Strided<'a> {
             return None;
         }
         let mut vectors = [_mm_setzero_si128(); N];
-        for (index, vector) in vectors.iter_mut().enumerate() {
+        // A sum a group, since multiplications would queue up.
+        let mut offset = first * self.stride;
+        for vector in &mut vectors {
             // SAFETY: a group before `count`, so `new` has checked that it lies in `bytes`.
-            let from = unsafe { self.bytes.as_ptr().add((first + index) * self.stride) };
+            let from = unsafe { self.bytes.as_ptr().add(offset) };
             // SAFETY: the whole group lies in `bytes`; no alignment is asked.
             *vector = unsafe { _mm_loadl_epi64(from.cast()) };
+            offset = offset.wrapping_add(self.stride);
         }
         Some(vectors)
     }
@@ -147,11 +150,13 @@ impl<'a> StridedMut<'a> {
         }
         let (low, high) = (_mm256_castsi256_si128(vector), _mm256_extracti128_si256::<1>(vector));
         let quarters = [low, _mm_unpackhi_epi64(low, low), high, _mm_unpackhi_epi64(high, high)];
-        for (index, quarter) in quarters.into_iter().enumerate() {
+        let mut offset = first * self.stride;
+        for quarter in quarters {
             // SAFETY: a group before `count`, so `new` has checked that it lies in `bytes`.
-            let to = unsafe { self.bytes.as_mut_ptr().add((first + index) * self.stride) };
+            let to = unsafe { self.bytes.as_mut_ptr().add(offset) };
             // SAFETY: the whole group lies in `bytes`; no alignment is asked.
             unsafe { _mm_storel_epi64(to.cast(), quarter) };
+            offset = offset.wrapping_add(self.stride);
         }
         Some(())
     }
