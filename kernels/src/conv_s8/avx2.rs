@@ -1,7 +1,7 @@
 //! AVX2: im2col of a strip of pixels, widened on the way, then the shared tiles.
 
 use super::{Args, Operands};
-use crate::isa::x86_64::store_i16x16;
+use crate::isa::x86_64::{load_16, store_i16x16};
 use crate::tile_s8::AVX2_LAYOUT;
 use crate::tile_s8::avx2::{pixels, strip, widen};
 use crate::{Geometry, Rows, after, after_mut};
@@ -48,7 +48,7 @@ struct Im2col<'a> {
 }
 
 /// Kernel rows whose sources are looked up together.
-const ROWS: usize = 8;
+const ROWS: usize = 16;
 
 impl Im2col<'_> {
     /// The windows of output pixels (`y`, `columns`), one after the other into `to`.
@@ -62,8 +62,10 @@ impl Im2col<'_> {
         let taps_len = window.kernel_width * shape.channels;
         let top = self.geometry.first_row(y);
         let mut sources = [None; ROWS];
+        let mut short = taps_len <= 16 && window.kernel_height <= ROWS;
         for (ky, source) in sources.iter_mut().enumerate().take(window.kernel_height) {
             *source = self.input.row_onwards(top + (ky * window.dilation_height).cast_signed());
+            short &= source.is_some();
         }
         for (pixel, x) in columns.enumerate() {
             let to = after_mut(to, pixel * row_len);
@@ -71,6 +73,13 @@ impl Im2col<'_> {
             let inside = window.dilation_width == 1
                 && first >= 0
                 && first.unsigned_abs() + window.kernel_width <= shape.width;
+            if short && inside {
+                let from = first.unsigned_abs() * shape.channels;
+                let sources = sources.get(..window.kernel_height).unwrap_or(&[]);
+                if short_rows(sources, from, taps_len, to) {
+                    continue;
+                }
+            }
             for ky in 0..window.kernel_height {
                 let to = after_mut(to, ky * taps_len);
                 let source = match sources.get(ky) {
@@ -117,4 +126,20 @@ impl Im2col<'_> {
             store_i16x16(to, value);
         }
     }
+}
+
+/// A window whose rows fit a vector each: the first layers, with few channels. False when one
+/// ends too near the end of the input or of `to`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn short_rows(sources: &[Option<&[i8]>], from: usize, taps_len: usize, to: &mut [i16]) -> bool {
+    let mut to = to;
+    for source in sources {
+        let Some(source) = source else { return false };
+        let Some(source) = after(source, from).first_chunk() else { return false };
+        let Some(block) = to.first_chunk_mut() else { return false };
+        store_i16x16(block, _mm256_cvtepi8_epi16(load_16(source)));
+        to = after_mut(to, taps_len);
+    }
+    true
 }
