@@ -1,4 +1,24 @@
 //! Element-wise addition, int8, of two maps with different scales.
+//!
+//! # Shapes
+//! `lhs`, `rhs`, `output`: `[len]`, int8. In place when `lhs` is `None`.
+//!
+//! # Numerics
+//! `tflite`: the TFLite reference, three roundings; at most `1/2 + 2^(output_shift - 1) + 1e-3`
+//! steps from the real sum. `fp32`: one arithmetic shift, at most half a step from the sum with
+//! the given multipliers; equal to XNNPACK, which saturates the shifted sum to int16 first: a sum
+//! that this changes lies beyond int8 with every zero point, so it ends at the same bound.
+//! Sums that exceed int32 wrap; no multiplier of a real layer makes one.
+//!
+//! # Errors
+//! From [`Args::new`]: `InputLen` for slices of different lengths, `ParameterLen` for an empty
+//! clamp.
+//!
+//! # Cost
+//! `len` additions; no scratch.
+//!
+//! # Source
+//! TFLite quantization specification, ADD; XNNPACK's `qs8-vadd`.
 
 use crate::{Clamp, ShapeError};
 
@@ -59,6 +79,8 @@ pub struct Operands<'a> {
 pub struct Args<'a>(Operands<'a>);
 
 impl<'a> Args<'a> {
+    /// Checks every length once, so that cells need not.
+    ///
     /// # Errors
     /// [`ShapeError`] naming the operand that does not fit.
     pub fn new(operands: Operands<'a>) -> Result<Self, ShapeError> {

@@ -1,4 +1,25 @@
 //! Average pooling, int8: the mean of the taps inside the input, ties away from zero.
+//!
+//! # Shapes
+//! `input: [height, width, channels]`, `output: [rows, out_width, channels]`, int8, of one scale
+//! and zero point. `rows` may be any part of the output's rows, and the input a ring of the rows
+//! that they need.
+//!
+//! # Numerics
+//! `(sum + count / 2) / count` for a positive sum, `(sum - count / 2) / count` otherwise, division
+//! towards zero, the same in both contracts; at most half a step from the real mean. `count` is
+//! the number of taps inside the input, `|sum| <= 255 * 255 * 128 < 2^24`.
+//!
+//! # Errors
+//! From [`Args::new`]: `InputLen` for an input of another shape or a ring shorter than the
+//! window, `OutputLen` for anything but whole rows inside the output, `Channels` when their
+//! number changes, `ParameterLen` for an empty clamp.
+//!
+//! # Cost
+//! `out_height * out_width * channels * taps` additions; no scratch.
+//!
+//! # Source
+//! TFLite quantization specification, AVERAGE_POOL_2D.
 
 use crate::{Clamp, Geometry, Rows, ShapeError};
 
@@ -26,6 +47,8 @@ pub struct Operands<'a> {
 pub struct Args<'a>(Operands<'a>);
 
 impl<'a> Args<'a> {
+    /// Checks every length once, so that cells need not.
+    ///
     /// # Errors
     /// [`ShapeError`] naming the operand that does not fit.
     pub fn new(operands: Operands<'a>) -> Result<Self, ShapeError> {

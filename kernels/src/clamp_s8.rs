@@ -1,4 +1,20 @@
 //! Activation clamp, int8: `min(max(input, min), max)`.
+//!
+//! # Shapes
+//! `input`, `output`: `[len]`, int8, of one scale and zero point. In place when `input` is `None`.
+//!
+//! # Numerics
+//! Exact.
+//!
+//! # Errors
+//! From [`Args::new`]: `InputLen` for slices of different lengths, `ParameterLen` for an empty
+//! clamp.
+//!
+//! # Cost
+//! Two comparisons a value; no scratch. Weighted families clamp in their epilogue for nothing.
+//!
+//! # Source
+//! TFLite, RELU, RELU6 and RELU_N1_TO_1 with equal input and output scales.
 
 use crate::{Clamp, ShapeError};
 
@@ -22,6 +38,8 @@ pub struct Operands<'a> {
 pub struct Args<'a>(Operands<'a>);
 
 impl<'a> Args<'a> {
+    /// Checks every length once, so that cells need not.
+    ///
     /// # Errors
     /// [`ShapeError`] naming the operand that does not fit.
     pub fn new(operands: Operands<'a>) -> Result<Self, ShapeError> {

@@ -1,4 +1,31 @@
 //! Convolution, int8: `output[y, x, o] = epilogue(o, sum(filter[o, ky, kx, i] * input[..]))`.
+//!
+//! # Shapes
+//! `input: [height, width, in_channels]`, `filter: [out_channels, kernel_height, kernel_width,
+//! in_channels]`, `output: [rows, out_width, out_channels]`, all int8; `bias` and factors:
+//! `[out_channels]`. `rows` may be any part of the output's rows, and the input a ring of the
+//! rows that they need.
+//!
+//! # Numerics
+//! Exact int32 sums: `|sum| <= depth * 128 * 127` for weights in `[-127, 127]`, plus the folded
+//! bias, which whoever packs the model keeps below `2^31`; sums beyond that wrap. Then
+//! [`Rescale`](crate::Rescale), either contract, saturating; bit-exact on every machine.
+//! Distance to the real result, in steps of the output: `tflite` at most
+//! `1/2 + 2^(shift - 1)` (two roundings), `fp32` at most `1/2 + 1e-4`.
+//!
+//! # Errors
+//! From [`Args::new`]: `InputLen` for an input of another shape or a ring shorter than the
+//! window, `OutputLen` for anything but whole rows inside the output, `Channels` when filter and
+//! geometry disagree, `ParameterLen` for a table without one entry a channel or an empty clamp.
+//!
+//! # Cost
+//! `out_height * out_width * out_channels * kernel_height * kernel_width * in_channels` MACs.
+//! Scratch: scalar none; AVX2 three or more widened windows of `2 * depth` bytes, see
+//! [`scratch_bytes`].
+//!
+//! # Source
+//! Jacob et al., Quantization and Training of Neural Networks for Efficient
+//! Integer-Arithmetic-Only Inference, section 2; TFLite quantization specification, CONV_2D.
 
 use crate::{Epilogue, Filter, Geometry, Isa, Layout, Rows, ShapeError, tile_s8};
 
@@ -32,6 +59,8 @@ pub struct Operands<'a> {
 pub struct Args<'a>(Operands<'a>);
 
 impl<'a> Args<'a> {
+    /// Checks every length once, so that cells need not.
+    ///
     /// # Errors
     /// [`ShapeError`] naming the operand that does not fit.
     pub fn new(operands: Operands<'a>) -> Result<Self, ShapeError> {

@@ -1,4 +1,28 @@
 //! Depthwise convolution, int8: every channel has a window of its own.
+//!
+//! # Shapes
+//! `input: [height, width, in_channels]`, `filter: [1, kernel_height, kernel_width,
+//! out_channels]` packed as `[out_channels, taps]`, `output: [rows, out_width, out_channels]`,
+//! all int8; `out_channels` a multiple of `in_channels`. `rows` may be any part of the output's
+//! rows, and the input a ring of the rows that they need.
+//!
+//! # Numerics
+//! Exact int32 sums: `|sum| <= taps * 128 * 127` for weights in `[-127, 127]`, plus the folded
+//! bias, which whoever packs the model keeps below `2^31`; sums beyond that wrap. Then
+//! [`Rescale`](crate::Rescale), either contract, saturating; bit-exact on every machine.
+//! Distance to the real result, in steps of the output: `tflite` at most
+//! `1/2 + 2^(shift - 1)` (two roundings), `fp32` at most `1/2 + 1e-4`.
+//!
+//! # Errors
+//! From [`Args::new`]: `InputLen` for an input of another shape or a ring shorter than the
+//! window, `OutputLen` for anything but whole rows inside the output, `Channels` when filter and
+//! geometry disagree, `ParameterLen` for a table without one entry a channel or an empty clamp.
+//!
+//! # Cost
+//! `out_height * out_width * out_channels * taps` MACs. No scratch.
+//!
+//! # Source
+//! Howard et al., MobileNets, section 3.1; TFLite quantization specification, DEPTHWISE_CONV_2D.
 
 use crate::{Epilogue, Filter, Geometry, Isa, Layout, Rows, ShapeError};
 
@@ -33,6 +57,8 @@ pub struct Operands<'a> {
 pub struct Args<'a>(Operands<'a>);
 
 impl<'a> Args<'a> {
+    /// Checks every length once, so that cells need not.
+    ///
     /// # Errors
     /// [`ShapeError`] naming the operand that does not fit.
     pub fn new(operands: Operands<'a>) -> Result<Self, ShapeError> {

@@ -1,4 +1,26 @@
 //! Fully connected layer, int8: a matrix-vector product.
+//!
+//! # Shapes
+//! `input: [depth]`, `filter: [channels, depth]`, `output: [channels]`, all int8; `bias` and
+//! factors: `[channels]`.
+//!
+//! # Numerics
+//! Exact int32 sums: `|sum| <= depth * 128 * 127` for weights in `[-127, 127]`, plus the folded
+//! bias, which whoever packs the model keeps below `2^31`; sums beyond that wrap. Then
+//! [`Rescale`](crate::Rescale), either contract, saturating; bit-exact on every machine.
+//! Distance to the real result, in steps of the output: `tflite` at most
+//! `1/2 + 2^(shift - 1)` (two roundings), `fp32` at most `1/2 + 1e-4`.
+//!
+//! # Errors
+//! From [`Args::new`]: `Channels` for an empty filter, `InputLen` and `OutputLen` for slices of
+//! other lengths, `ParameterLen` for a table without one entry a channel or an empty clamp.
+//!
+//! # Cost
+//! `depth * channels` MACs. Scratch: scalar none; AVX2 the widened input, `2 * depth` bytes.
+//!
+//! # Source
+//! TFLite quantization specification, FULLY_CONNECTED; both roundings of `tflite` as TensorFlow
+//! Lite Micro and CMSIS-NN have them (the TFLite interpreter rounds once here).
 
 use crate::{Epilogue, Filter, Isa, Layout, ShapeError, tile_s8};
 
@@ -26,6 +48,8 @@ pub struct Operands<'a> {
 pub struct Args<'a>(Operands<'a>);
 
 impl<'a> Args<'a> {
+    /// Checks every length once, so that cells need not.
+    ///
     /// # Errors
     /// [`ShapeError`] naming the operand that does not fit.
     pub fn new(operands: Operands<'a>) -> Result<Self, ShapeError> {

@@ -1,4 +1,21 @@
 //! Global average pooling (GAP), int8: `output[c] = zero_point + rescale(sum(input[.., c]) + bias)`.
+//!
+//! # Shapes
+//! `input: [pixels, channels]`, `output: [channels]`, int8.
+//!
+//! # Numerics
+//! `|sum| <= pixels * 128`, exact below `2^24` pixels. One [`Rescale`]: `tflite` at most
+//! `1/2 + 2^(shift - 1)` steps from the real mean, `fp32` at most `1/2 + 1e-4`.
+//!
+//! # Errors
+//! From [`Args::new`]: `OutputLen` for no channels, `InputLen` for anything but whole pixels,
+//! `ParameterLen` for an empty clamp.
+//!
+//! # Cost
+//! `pixels * channels` additions; no scratch.
+//!
+//! # Source
+//! Lin et al., Network In Network, section 3.2; TFLite quantization specification, MEAN.
 
 use crate::{Clamp, Rescale, ShapeError};
 
@@ -28,6 +45,8 @@ pub struct Operands<'a> {
 pub struct Args<'a>(Operands<'a>);
 
 impl<'a> Args<'a> {
+    /// Checks every length once, so that cells need not.
+    ///
     /// # Errors
     /// [`ShapeError`] naming the operand that does not fit.
     pub fn new(operands: Operands<'a>) -> Result<Self, ShapeError> {

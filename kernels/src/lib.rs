@@ -3,6 +3,31 @@
 //! A family is an operation, a cell its implementation for one instruction set, one file each:
 //! `conv_s8/scalar.rs` is the specification of convolution, `conv_s8/avx2.rs` the fast twin with
 //! the same bits. [`Kernels`] holds one cell of every family.
+//!
+//! | family | scalar | avx2 |
+//! |---|---|---|
+//! | [`conv_s8`] | x | im2col strips, 4 pixels x 16 channels |
+//! | [`pointwise_conv_s8`] | x | the same tiles |
+//! | [`depthwise_conv_s8`] | x | 8 channels x 4 outputs of a 3x3 row; any window |
+//! | [`fully_connected_s8`] | x | the same tiles, 1 x 32 |
+//! | [`add_s8`], [`clamp_s8`], [`lookup_s8`] | x | 32 values |
+//! | [`avg_pool_s8`], [`max_pool_s8`], [`global_avg_pool_s8`] | x | 32 channels and more |
+//! | [`softmax_s8`] | x | 8 values |
+//! | [`pad_s8`] | x | scalar's copies |
+//!
+//! ```
+//! use mote_kernels::{Clamp, Kernels, clamp_s8};
+//!
+//! let mut output = [0; 4];
+//! let mut args = clamp_s8::Args::new(clamp_s8::Operands {
+//!     input: Some(&[-128, -5, 5, 127]),
+//!     clamp: Clamp { min: 0, max: 6 },
+//!     output: &mut output,
+//! })?;
+//! Kernels::best().clamp_s8(&mut args);
+//! assert_eq!(output, [0, 0, 5, 6]);
+//! # Ok::<(), mote_kernels::ShapeError>(())
+//! ```
 #![no_std]
 
 #[cfg(feature = "std")]

@@ -1,4 +1,19 @@
 //! Any element-wise function, int8, by table: `output = table[input + 128]`.
+//!
+//! # Shapes
+//! `input`, `output`: `[len]`, int8; `table: [256]`. In place when `input` is `None`.
+//!
+//! # Numerics
+//! Exact: whoever fills the table rounds.
+//!
+//! # Errors
+//! From [`Args::new`]: `InputLen` for slices of different lengths.
+//!
+//! # Cost
+//! A load a value; no scratch.
+//!
+//! # Source
+//! TFLite quantization specification, LOGISTIC and TANH; hard swish likewise.
 
 use crate::ShapeError;
 
@@ -22,6 +37,8 @@ pub struct Operands<'a> {
 pub struct Args<'a>(Operands<'a>);
 
 impl<'a> Args<'a> {
+    /// Checks every length once, so that cells need not.
+    ///
     /// # Errors
     /// [`ShapeError`] naming the operand that does not fit.
     pub fn new(operands: Operands<'a>) -> Result<Self, ShapeError> {

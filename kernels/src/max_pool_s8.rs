@@ -1,4 +1,23 @@
 //! Maximum pooling, int8, over the taps inside the input.
+//!
+//! # Shapes
+//! `input: [height, width, channels]`, `output: [rows, out_width, channels]`, int8, of one scale
+//! and zero point. `rows` may be any part of the output's rows, and the input a ring of the rows
+//! that they need.
+//!
+//! # Numerics
+//! Exact.
+//!
+//! # Errors
+//! From [`Args::new`]: `InputLen` for an input of another shape or a ring shorter than the
+//! window, `OutputLen` for anything but whole rows inside the output, `Channels` when their
+//! number changes, `ParameterLen` for an empty clamp.
+//!
+//! # Cost
+//! `out_height * out_width * channels * taps` comparisons; no scratch.
+//!
+//! # Source
+//! TFLite quantization specification, MAX_POOL_2D.
 
 use crate::{Clamp, Geometry, Rows, ShapeError};
 
@@ -26,6 +45,8 @@ pub struct Operands<'a> {
 pub struct Args<'a>(Operands<'a>);
 
 impl<'a> Args<'a> {
+    /// Checks every length once, so that cells need not.
+    ///
     /// # Errors
     /// [`ShapeError`] naming the operand that does not fit.
     pub fn new(operands: Operands<'a>) -> Result<Self, ShapeError> {

@@ -1,4 +1,22 @@
 //! Padding, int8, around a map.
+//!
+//! # Shapes
+//! `input: [height, width, channels]`, `output: [top + height + bottom, left + width + right,
+//! channels]`, int8, of one scale and zero point.
+//!
+//! # Numerics
+//! Exact: copies.
+//!
+//! # Errors
+//! From [`Args::new`]: `InputLen` and `OutputLen` for slices that do not hold their shapes,
+//! `Channels` when their number changes, `Extent` for an output too small for input and padding.
+//!
+//! # Cost
+//! A write a value; no scratch. Windows pad without it: only padding that no operation can take
+//! over needs this family.
+//!
+//! # Source
+//! TFLite quantization specification, PAD.
 
 use crate::{Shape, ShapeError};
 
@@ -30,6 +48,8 @@ pub struct Operands<'a> {
 pub struct Args<'a>(Operands<'a>);
 
 impl<'a> Args<'a> {
+    /// Checks every length once, so that cells need not.
+    ///
     /// # Errors
     /// [`ShapeError`] naming the operand that does not fit.
     pub fn new(operands: Operands<'a>) -> Result<Self, ShapeError> {

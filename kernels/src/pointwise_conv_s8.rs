@@ -1,4 +1,28 @@
 //! 1x1 convolution with stride one, int8: a matrix product over pixels.
+//!
+//! # Shapes
+//! `input: [pixels, in_channels]`, `filter: [out_channels, in_channels]`, `output: [pixels,
+//! out_channels]`, all int8; `bias` and factors: `[out_channels]`. Any number of pixels, so a
+//! row is as good as a map.
+//!
+//! # Numerics
+//! Exact int32 sums: `|sum| <= depth * 128 * 127` for weights in `[-127, 127]`, plus the folded
+//! bias, which whoever packs the model keeps below `2^31`; sums beyond that wrap. Then
+//! [`Rescale`](crate::Rescale), either contract, saturating; bit-exact on every machine.
+//! Distance to the real result, in steps of the output: `tflite` at most
+//! `1/2 + 2^(shift - 1)` (two roundings), `fp32` at most `1/2 + 1e-4`.
+//!
+//! # Errors
+//! From [`Args::new`]: `Channels` for an empty filter, `InputLen` for anything but whole pixels,
+//! `OutputLen` for another number of pixels, `ParameterLen` for a table without one entry a
+//! channel or an empty clamp.
+//!
+//! # Cost
+//! `pixels * in_channels * out_channels` MACs. Scratch: scalar none; AVX2 a strip of widened
+//! pixels, about 1 KiB for up to 128 channels, see [`scratch_bytes`].
+//!
+//! # Source
+//! Howard et al., MobileNets, section 3.1; TFLite quantization specification, CONV_2D.
 
 use crate::{Epilogue, Filter, Isa, Layout, ShapeError, tile_s8};
 
@@ -26,6 +50,8 @@ pub struct Operands<'a> {
 pub struct Args<'a>(Operands<'a>);
 
 impl<'a> Args<'a> {
+    /// Checks every length once, so that cells need not.
+    ///
     /// # Errors
     /// [`ShapeError`] naming the operand that does not fit.
     pub fn new(operands: Operands<'a>) -> Result<Self, ShapeError> {

@@ -281,3 +281,52 @@ fn chunk<T: Copy>(table: &[T], start: usize, missing: T) -> [T; 8] {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isa::x86_64::store_32;
+
+    /// All lanes of `Factors::splat(rescale)` applied to `value`.
+    #[target_feature(enable = "avx2")]
+    fn lanes(rescale: Rescale, value: i32) -> [i32; 8] {
+        let factors = Factors::splat(rescale);
+        let mut vectors = [_mm256_set1_epi32(value)];
+        rescale!(&factors, vectors);
+        let mut bytes = [0; 32];
+        store_32(&mut bytes, vectors[0]);
+        bytemuck::cast(bytes)
+    }
+
+    /// Not only what is left of it in int8: the whole int32, at every edge of every step.
+    #[test]
+    #[allow(unsafe_code, reason = "calls a function with a target feature after detecting it")]
+    fn fixed_point_equals_scalar_in_all_bits() {
+        if !std::is_x86_feature_detected!("avx2") {
+            std::eprintln!("SKIPPED: this machine has no Avx2");
+            return;
+        }
+        let mut values = std::vec![0_i32, i32::MIN, i32::MAX];
+        let mut multipliers = std::vec![0_i32, 1, 1 << 30, i32::MAX];
+        for bit in 0..31 {
+            for near in -2..=2 {
+                values.extend([(1 << bit) + near, -(1 << bit) - near]);
+            }
+        }
+        for step in 0..40_i32 {
+            values.push(step.wrapping_mul(0x2545_f491));
+            multipliers.push((1 << 30) + step.wrapping_mul(0x0654_3217) % (1 << 30));
+        }
+        for &multiplier in multipliers.iter().filter(|&&multiplier| multiplier >= 0) {
+            for shift in (-33..=31).chain([i8::MIN, i8::MAX]) {
+                let rescale = Rescale::FixedPoint { multiplier, shift };
+                for &value in &values {
+                    // SAFETY: detected above.
+                    let lanes = unsafe { lanes(rescale, value) };
+                    let expected = [rescale.apply(value); 8];
+                    assert_eq!(lanes, expected, "{value} by {multiplier} and {shift}");
+                }
+            }
+        }
+    }
+}
