@@ -71,5 +71,6 @@ pub(crate) fn rounded_mean(sum: i32, count: i32) -> i32 {
     nudged.checked_div(count).unwrap_or(0)
 }
 
-/// The signature of a cell.
-pub type Run = fn(&mut Args<'_>);
+cells! {
+    Avx2 avx2 on target_arch = "x86_64",
+}

@@ -52,5 +52,6 @@ impl<'a> Args<'a> {
     }
 }
 
-/// The signature of a cell.
-pub type Run = fn(&mut Args<'_>);
+cells! {
+    Avx2 avx2 on target_arch = "x86_64",
+}

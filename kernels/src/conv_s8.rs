@@ -75,8 +75,9 @@ impl<'a> Args<'a> {
     }
 }
 
-/// The signature of a cell.
-pub type Run = fn(&mut Args<'_>);
+cells! {
+    Avx2 avx2 on target_arch = "x86_64",
+}
 
 /// The layout that the cell of `isa` reads without unpacking.
 #[must_use]

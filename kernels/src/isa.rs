@@ -52,6 +52,28 @@ impl Isa {
         Self::ALL.iter().copied().find(|isa| isa.name() == name)
     }
 
+    /// The nearest plainer instruction set, whose cells stand in for missing ones.
+    #[must_use]
+    pub const fn plainer(self) -> Option<Self> {
+        match self {
+            Self::Scalar => None,
+            Self::Avx2 => Some(Self::Scalar),
+        }
+    }
+
+    /// Whether a machine with this instruction set can run the cells of `other`.
+    #[must_use]
+    pub const fn includes(self, other: Self) -> bool {
+        let mut isa = Some(self);
+        while let Some(this) = isa {
+            if this as u8 == other as u8 {
+                return true;
+            }
+            isa = this.plainer();
+        }
+        false
+    }
+
     /// Whether this machine has it. With feature `std` the processor is asked; without, the
     /// compiler's target features decide.
     #[must_use]

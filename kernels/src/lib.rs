@@ -39,6 +39,7 @@ mod fixed_point;
 mod geometry;
 mod isa;
 mod requantize;
+#[macro_use]
 mod table;
 mod tile_s8;
 

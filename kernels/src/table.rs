@@ -2,6 +2,30 @@
 
 use crate::{Isa, Verified};
 
+/// Lists the vector cells of a family beside its contract, plainest first: `Isa module on cfg`.
+/// An instruction set without a cell of its own takes that of the nearest one it includes.
+macro_rules! cells {
+    ($($isa:ident $module:ident on $cfg:meta,)*) => {
+        /// The signature of a cell.
+        pub type Run = fn(&mut Args<'_>);
+
+        #[allow(unsafe_code, reason = "the shim between safe callers and cells")]
+        pub(crate) fn select(verified: $crate::Verified) -> Run {
+            let (isa, mut run): (_, Run) = (verified.isa(), scalar::run);
+            $(
+                #[cfg($cfg)]
+                if isa.includes($crate::Isa::$isa) {
+                    // SAFETY: a `Verified` proves that this machine has the features of its
+                    // instruction set, and that one includes those of the cell.
+                    run = |args| unsafe { $module::run(args) };
+                }
+            )*
+            // Neither is touched where no vector cell is compiled.
+            let _ = (isa, &mut run);
+            run
+        }
+    };
+}
 macro_rules! kernels {
     ($($family:ident: $doc:literal,)*) => {
         /// One cell a family, chosen once. A plain value: no globals, no atomics.
@@ -19,16 +43,7 @@ macro_rules! kernels {
             /// The cells of a verified instruction set.
             #[must_use]
             pub fn new(verified: Verified) -> Self {
-                match verified.isa() {
-                    #[cfg(target_arch = "x86_64")]
-                    #[allow(unsafe_code, reason = "the shim between safe callers and cells")]
-                    Isa::Avx2 => Self {
-                        isa: Isa::Avx2,
-                        // SAFETY: a `Verified` proves that this machine has AVX2.
-                        $($family: |args| unsafe { crate::$family::avx2::run(args) },)*
-                    },
-                    _ => Self::SCALAR,
-                }
+                Self { isa: verified.isa(), $($family: crate::$family::select(verified),)* }
             }
 
             $(

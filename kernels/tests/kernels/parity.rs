@@ -6,7 +6,7 @@
 use crate::cases::{self, Case, Setup};
 use mote_kernels::{Isa, Kernels};
 use proptest::prelude::ProptestConfig;
-use proptest::test_runner::{TestError, TestRunner};
+use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
 
 /// Cases of a family and an instruction set.
 const CASES: u32 = 400;
@@ -37,8 +37,18 @@ fn search<C: Case>(wrong: impl Fn(&C) -> Option<Setup>) -> Option<(C, Setup)> {
     }
 }
 
-fn rng() -> proptest::test_runner::TestRng {
-    proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha)
+/// The same cases on every run.
+pub(crate) fn rng() -> TestRng {
+    TestRng::deterministic_rng(RngAlgorithm::ChaCha)
+}
+
+#[test]
+fn an_instruction_set_has_one_name_and_includes_the_plainer_ones() {
+    for &isa in Isa::ALL {
+        assert_eq!(Isa::from_name(isa.name()), Some(isa));
+        assert!(isa.includes(isa) && isa.includes(Isa::Scalar));
+        assert_eq!(Isa::Scalar.includes(isa), isa == Isa::Scalar);
+    }
 }
 
 /// The first setup in which `kernels` does not give the scalar result.

@@ -2,12 +2,13 @@
 //! dequantized values.
 
 use crate::cases::{self, Case, Setup};
-use mote_kernels::{Isa, Kernels};
+use mote_kernels::Kernels;
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 fn within_bound<C: Case>() {
     let config = ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() };
-    let mut runner = proptest::test_runner::TestRunner::new(config);
+    let mut runner = TestRunner::new_with_rng(config, crate::parity::rng());
     let kernels = Kernels::best();
     let result = runner.run(&C::strategy(true), |case| {
         let output = case.output(&kernels, Setup::planned(kernels.isa()));
@@ -42,12 +43,4 @@ families! {
     fully_connected_s8 FullyConnected, add_s8 Add, avg_pool_s8 AvgPool,
     global_avg_pool_s8 GlobalAvgPool, max_pool_s8 MaxPool, softmax_s8 Softmax, pad_s8 Pad,
     clamp_s8 ClampAll, lookup_s8 Lookup,
-}
-
-/// Larger weights than the caches take and the longest sums: still scalar's bits.
-#[test]
-fn isa_is_named() {
-    for &isa in Isa::ALL {
-        assert_eq!(Isa::from_name(isa.name()), Some(isa));
-    }
 }
