@@ -80,12 +80,14 @@ fn pieces_mut<T>(slice: &mut [T], len: usize) -> core::slice::ChunksExactMut<'_,
 }
 
 /// What follows `start`; nothing beyond the end.
+#[cfg(target_arch = "x86_64")]
 #[inline]
 fn after<T>(slice: &[T], start: usize) -> &[T] {
     slice.get(start..).unwrap_or(&[])
 }
 
 /// See [`after`].
+#[cfg(target_arch = "x86_64")]
 #[inline]
 fn after_mut<T>(slice: &mut [T], start: usize) -> &mut [T] {
     slice.get_mut(start..).unwrap_or(&mut [])
