@@ -4,6 +4,8 @@
 //! bounded, weights must be finite, and whatever is wrong or unsupported is a typed error that names the place.
 
 pub mod keras;
+#[cfg(test)]
+mod mutations;
 pub mod tflite;
 
 use std::path::{Path, PathBuf};

@@ -248,3 +248,120 @@ fn only<'a>(what: &'static str, layers: Vec<&'a str>) -> Result<&'a str, KerasEr
 }
 
 const MAX_DEPTH: usize = 8;
+
+#[cfg(test)]
+pub(crate) mod sample {
+    //! Small Keras files; `tests/data/keras_models.py` wrote them.
+
+    use std::io::Read;
+
+    use flate2::read::GzDecoder;
+
+    /// Functional, as Keras 3 saves it.
+    pub(crate) fn keras3() -> Vec<u8> {
+        unpacked(include_bytes!("../../tests/data/keras3.h5.gz"))
+    }
+
+    /// Sequential, in the manner of Keras 2.
+    pub(crate) fn keras2() -> Vec<u8> {
+        unpacked(include_bytes!("../../tests/data/keras2.h5.gz"))
+    }
+
+    fn unpacked(packed: &[u8]) -> Vec<u8> {
+        let mut file = Vec::new();
+        GzDecoder::new(packed).read_to_end(&mut file).unwrap();
+        file
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Op, Shape};
+    use crate::interpret;
+
+    /// Runs the picture of `keras_models.py` and compares with what Keras computed.
+    fn check(graph: &Graph, expected: &[f32]) {
+        let picture = (0..graph.input_shape().elements()).map(|index| index * 37 % 256);
+        let picture = picture.map(|value| f32::from(u8::try_from(value).unwrap()));
+        let output = interpret::run(graph, &picture.collect::<Vec<_>>(), |_, _| ()).unwrap();
+        assert_eq!(output.len(), expected.len());
+        for (output, expected) in output.iter().zip(expected) {
+            assert!((output - expected).abs() < 1e-5, "{output} {expected}");
+        }
+    }
+
+    #[test]
+    fn functional_model_of_keras_3() -> Result<(), KerasError> {
+        let graph = read(&sample::keras3())?;
+        assert_eq!(graph.name(), "small");
+        assert_eq!((graph.parameters(), graph.trainable_parameters()), (323, 270));
+        let inner = graph.node(graph.node_by_name("inner").unwrap());
+        assert!(!inner.trainable);
+        let names: Vec<_> = graph.weights().map(|weight| weight.name()).collect();
+        assert_eq!(names[..2], ["conv/kernel", "conv/bias"]);
+        assert_eq!(names[names.len() - 1], "scores/bias");
+        check(&graph, &KERAS3);
+        Ok(())
+    }
+
+    #[test]
+    fn sequential_model_of_keras_2() -> Result<(), KerasError> {
+        let graph = read(&sample::keras2())?;
+        assert_eq!(graph.input_shape(), Shape::Map { height: 6, width: 7, channels: 2 });
+        let norm = &graph.node(graph.node_by_name("norm").unwrap()).op;
+        assert!(matches!(norm, Op::BatchNorm { gamma: None, beta: Some(_), .. }));
+        check(&graph, &KERAS2);
+        Ok(())
+    }
+
+    #[test]
+    fn order_follows_the_wiring_not_the_list() {
+        let json = r#"[
+            {"class_name": "A", "name": "last", "inbound_nodes": [[["first", 0, 0, {}]]]},
+            {"class_name": "B", "name": "first", "inbound_nodes": []}]"#;
+        let layers: Value = serde_json::from_str(json).unwrap();
+        let layer = |(position, value)| Layer::new(value, position).unwrap();
+        let layers: Vec<_> = layers.as_array().unwrap().iter().enumerate().map(layer).collect();
+        assert_eq!(topological_order(&layers).unwrap(), [1, 0]);
+        let circle = r#"{"class_name": "A", "name": "a", "inbound_nodes": [[["a", 0, 0, {}]]]}"#;
+        let circle: Value = serde_json::from_str(circle).unwrap();
+        let message =
+            topological_order(&[Layer::new(&circle, 0).unwrap()]).unwrap_err().to_string();
+        assert!(message.contains("`a`") && message.contains("its own output"), "{message}");
+    }
+
+    /// The sample with a piece of its JSON replaced by another of the same length.
+    fn altered(from: &str, to: &str) -> KerasError {
+        let mut file = sample::keras2();
+        let at = file.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+        file[at..at + from.len()].fill(b' ');
+        file[at..at + to.len()].copy_from_slice(to.as_bytes());
+        read(&file).unwrap_err()
+    }
+
+    #[test]
+    fn unsupported_things_are_named() {
+        let message = altered("\"Activation\"", "\"Attention\"").to_string();
+        let expected =
+            "layer 5, `softmax`, of class Attention is not supported; supported: InputLayer";
+        assert!(message.starts_with(expected), "{message}");
+        let message = altered("\"relu\"", "\"elu\"").to_string();
+        assert!(message.contains("layer 0, `conv`"), "{message}");
+        assert!(message.contains("activation `elu`; linear, relu"), "{message}");
+        let message = altered("[null, 6, 7, 2]", "[null, 6,null]").to_string();
+        assert!(message.contains("is open"), "{message}");
+        let message = altered("{\"class_name\"", "").to_string();
+        assert!(message.contains("not valid JSON"), "{message}");
+    }
+
+    #[test]
+    fn weights_alone_are_not_a_model() {
+        assert_eq!(altered("model_config", "model_confix"), KerasError::WeightsOnly);
+        let message = KerasError::WeightsOnly.to_string();
+        assert!(message.contains("model.save(\"model.h5\")"), "{message}");
+    }
+
+    const KERAS3: [f32; 3] = [0.639_758_9, 0.162_445_52, 0.197_795_6];
+    const KERAS2: [f32; 4] = [0.016_916_243, 0.540_194_03, 0.411_388_73, 0.031_501_08];
+}

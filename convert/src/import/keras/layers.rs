@@ -205,7 +205,7 @@ impl Importer {
         input: NodeId,
         scope: Scope<'_>,
     ) -> Result<NodeId, KerasError> {
-        let Tensor { shape, data } = self.store.weight(scope.group, layer.name, "kernel")?;
+        let Tensor { shape, data } = self.store.weight(scope.group, layer.name, &["kernel"])?;
         let [inputs, outputs] = shape[..] else {
             return Err(rank_fault(layer, "kernel", &shape, 2));
         };
@@ -258,7 +258,7 @@ impl Importer {
             return Err(layer.usage("`invert` is not supported"));
         }
         let (mean, variance) = if layer.config["mean"].is_null() {
-            let mut adapted = |role| self.store.weight(scope.group, layer.name, role);
+            let mut adapted = |role| self.store.weight(scope.group, layer.name, &[role]);
             (adapted("mean")?.data, adapted("variance")?.data)
         } else {
             (layer.numbers("mean")?, layer.numbers("variance")?)
@@ -316,7 +316,7 @@ impl Importer {
         role: &str,
         scope: Scope<'_>,
     ) -> Result<Param, KerasError> {
-        let Tensor { shape, data } = self.store.weight(scope.group, layer.name, role)?;
+        let Tensor { shape, data } = self.store.weight(scope.group, layer.name, &[role])?;
         let [height, width, inputs, outputs] = shape[..] else {
             return Err(rank_fault(layer, role, &shape, 4));
         };
@@ -333,7 +333,9 @@ impl Importer {
         scope: Scope<'_>,
     ) -> Result<Param, KerasError> {
         let role = "depthwise_kernel";
-        let Tensor { shape, data } = self.store.weight(scope.group, layer.name, role)?;
+        // Keras 3 calls a depthwise convolution's just `kernel`, but not a separable one's.
+        let roles = [role, "kernel"];
+        let Tensor { shape, data } = self.store.weight(scope.group, layer.name, &roles)?;
         let [height, width, channels, multiplier] = shape[..] else {
             return Err(rank_fault(layer, role, &shape, 4));
         };
@@ -354,7 +356,7 @@ impl Importer {
         role: &str,
         scope: Scope<'_>,
     ) -> Result<Param, KerasError> {
-        let Tensor { shape, data } = self.store.weight(scope.group, layer.name, role)?;
+        let Tensor { shape, data } = self.store.weight(scope.group, layer.name, &[role])?;
         Ok(Param::new(format!("{}/{role}", layer.name), shape, data)?)
     }
 }

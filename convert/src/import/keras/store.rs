@@ -57,16 +57,17 @@ impl Store {
         config.map(|config| config.read_string().map_err(damaged)).transpose()
     }
 
-    /// The weight of a layer; `group` is the outermost nested model that it lies in.
+    /// The weight of a layer, under the first of the names `roles` that is there; `group` is the outermost nested
+    /// model that it lies in.
     pub(super) fn weight(
         &mut self,
         group: Option<&str>,
         layer: &str,
-        role: &str,
+        roles: &[&str],
     ) -> Result<Tensor, KerasError> {
         let fault = |what: String| KerasError::Weight {
             layer: layer.to_owned(),
-            weight: role.to_owned(),
+            weight: roles.join(" or "),
             what,
         };
         let home = group.unwrap_or(layer);
@@ -74,13 +75,15 @@ impl Store {
             let names = self.weight_names(home).map_err(|error| fault(error.to_string()))?;
             self.names.insert(home.to_owned(), names);
         }
-        let is_it = |name: &&String| {
+        let is_it = |name: &str, role: &str| {
             let (path, last) = name.rsplit_once('/').unwrap_or(("", name));
             let owner = path.rsplit('/').next().unwrap_or(path);
             let last = last.split(':').next().unwrap_or(last);
             last == role && (group.is_none() || owner == layer)
         };
-        let name = self.names[home].iter().find(is_it).cloned();
+        let names = &self.names[home];
+        let find = |role: &&str| names.iter().find(|name| is_it(name, role));
+        let name = roles.iter().find_map(find).cloned();
         let Some(name) = name else {
             return Err(fault("is missing; save the full model again".to_owned()));
         };
