@@ -20,7 +20,7 @@
 //!
 //! # Cost
 //! `out_height * out_width * out_channels * kernel_height * kernel_width * in_channels` MACs.
-//! Scratch: scalar none; AVX2 three or more widened windows of `2 * depth` bytes, see
+//! Scratch: scalar none; AVX2 three to thirty widened windows of `2 * depth` bytes, see
 //! [`scratch_bytes`].
 //!
 //! # Source

@@ -216,10 +216,10 @@ impl Geometry {
 fn taps_inside(first: isize, taps: usize, dilation: usize, extent: usize) -> Range<usize> {
     let before = (-first).max(0).unsigned_abs();
     let room = (extent.cast_signed() - first).max(0).unsigned_abs();
-    // One division for the usual dilation would be one too many.
     let steps = |columns: usize| match dilation {
+        // Nearly always, and a division less.
         0 | 1 => columns,
-        _ => columns.div_ceil(dilation),
+        _ => columns.div_ceil(dilation.max(1)),
     };
     let end = steps(room).min(taps);
     steps(before).min(end)..end

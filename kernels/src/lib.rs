@@ -6,7 +6,7 @@
 //!
 //! | family | scalar | avx2 |
 //! |---|---|---|
-//! | [`conv_s8`] | x | im2col strips, 4 pixels x 16 channels |
+//! | [`conv_s8`] | x | im2col strips, 6 pixels x 16 channels |
 //! | [`pointwise_conv_s8`] | x | the same tiles |
 //! | [`depthwise_conv_s8`] | x | 8 channels x 4 outputs of a 3x3 row; any window |
 //! | [`fully_connected_s8`] | x | the same tiles, 1 x 32 |

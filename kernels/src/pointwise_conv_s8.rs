@@ -19,7 +19,7 @@
 //!
 //! # Cost
 //! `pixels * in_channels * out_channels` MACs. Scratch: scalar none; AVX2 a strip of widened
-//! pixels, about 1 KiB for up to 128 channels, see [`scratch_bytes`].
+//! pixels, about 1 KiB up to 85 input channels and `12 * in_channels` bytes above, see [`scratch_bytes`].
 //!
 //! # Source
 //! Howard et al., MobileNets, section 3.1; TFLite quantization specification, CONV_2D.

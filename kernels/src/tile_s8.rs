@@ -26,12 +26,12 @@ pub(crate) const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> us
         Isa::Scalar => 0,
         Isa::Avx2 => {
             let row = row_bytes(depth);
-            // At least a tile of four pixels, if need be of three; wide layers take more, which
-            // spreads the cost of loading a panel's parameters.
+            // A tile of six pixels, of three where that alone keeps within the strip; short
+            // pixels take more, which spreads the cost of loading a panel's parameters.
             let mut pixels = match AVX2_STRIP.checked_div(row) {
-                None | Some(0..=2) => 4,
                 Some(3) => 3,
-                Some(more) => (if more < 32 { more } else { 32 }) / 4 * 4,
+                Some(more) if more >= 6 => (if more < 30 { more } else { 30 }) / 6 * 6,
+                _ => 6,
             };
             // Weights that no near cache holds are read once a strip: make that pay.
             if channels.saturating_mul(depth) > AVX2_RESIDENT {

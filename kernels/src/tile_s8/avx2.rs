@@ -1,8 +1,8 @@
 //! AVX2: int16 pairs times int16 pairs, summed exactly into int32 (`vpmaddwd`, `vpaddd`).
 //!
 //! A step takes two depth steps of a panel (16 bytes, widened on loading) and one broadcast
-//! pair of every pixel. Registers of the 4x2 tile: 8 accumulators, 2 weights, 1 broadcast, 1
-//! product, of 16; of the 8x1 tile: 8, 1, 1, 1.
+//! pair of every pixel. Registers of the tile of 6 pixels and 2 panels: 12 accumulators, 2 weights,
+//! 1 broadcast, 1 product, all 16; of the tile of 8 pixels and 1 panel: 8, 1, 1, 1.
 
 use crate::isa::x86_64::{load_16, store_i16x16, store_up_to_8, store_up_to_16, store_up_to_32};
 use crate::requantize::avx2::{Factors, Narrow, float, rescale};
@@ -122,11 +122,13 @@ impl<'a> Job<'a> {
     #[target_feature(enable = "avx2")]
     fn pixels<const P: usize>(&self, panels: &[Panel<'_>; P], output: &mut [i8]) {
         let mut pixel = 0;
-        if P == 1 {
-            while pixel + 8 <= self.count {
-                self.tile::<8, P>(panels, pixel, output);
-                pixel += 8;
-            }
+        while P == 1 && pixel + 8 <= self.count {
+            self.tile::<8, P>(panels, pixel, output);
+            pixel += 8;
+        }
+        while P == 2 && pixel + 6 <= self.count {
+            self.tile::<6, P>(panels, pixel, output);
+            pixel += 6;
         }
         while pixel + 4 <= self.count {
             self.tile::<4, P>(panels, pixel, output);
@@ -180,10 +182,18 @@ impl<'a> Job<'a> {
                 }
             }
         }
-        for (sums, panel) in sums.iter_mut().zip(panels) {
-            rescale!(&panel.factors, sums);
+        // A copy, because what follows may index at run time: then this array lies in memory, and
+        // that of the loop above need not.
+        let mut scaled = [[_mm256_setzero_si256(); M]; P];
+        for (scaled, sums) in scaled.iter_mut().zip(sums) {
+            for (scaled, sum) in scaled.iter_mut().zip(sums) {
+                *scaled = sum;
+            }
         }
-        self.store(&sums, pixel, output);
+        for (scaled, panel) in scaled.iter_mut().zip(panels) {
+            rescale!(&panel.factors, scaled);
+        }
+        self.store(&scaled, pixel, output);
     }
 
     /// Narrows and stores a tile of pixels from `pixel` on.
