@@ -1,4 +1,5 @@
-//! Every case, every instruction set of this machine, one run: GMAC/s and ratio to scalar.
+//! Every case, every instruction set of this machine, one run: GMAC/s and ratio to scalar, and
+//! the same output as scalar or a panic.
 //!
 //! `cargo run --release -p mote-benches --bin ratio [-- PART_OF_A_NAME]`
 
@@ -18,10 +19,16 @@ fn main() -> Result<(), ShapeError> {
     for case in CASES.iter().filter(|case| case.name.contains(&part)) {
         for numerics in [Numerics::Tflite, Numerics::Fp32] {
             let mut scalar = None;
+            let mut expected = Vec::new();
             print!("{:28} {:6}", case.name, format!("{numerics:?}").to_lowercase());
             for &isa in Isa::ALL {
                 let Some(kernels) = Kernels::for_isa(isa) else { continue };
-                let speed = measure(*case, numerics, kernels)?;
+                let mut layer = Layer::new(*case, numerics, kernels)?;
+                let speed = measure(case, &mut layer)?;
+                if expected.is_empty() {
+                    expected.extend_from_slice(layer.output());
+                }
+                assert_eq!(layer.output(), expected, "{} differs on {}", isa.name(), case.name);
                 let scalar = *scalar.get_or_insert(speed);
                 print!("  {} {speed:8.3} ({:6.1}x)", isa.name(), speed / scalar);
             }
@@ -32,8 +39,7 @@ fn main() -> Result<(), ShapeError> {
 }
 
 /// GMAC/s of the fastest run.
-fn measure(case: Case, numerics: Numerics, kernels: Kernels) -> Result<f64, ShapeError> {
-    let mut layer = Layer::new(case, numerics, kernels)?;
+fn measure(case: &Case, layer: &mut Layer) -> Result<f64, ShapeError> {
     let (start, mut best) = (Instant::now(), f64::INFINITY);
     // Short layers are repeated until a clock can see them.
     let mut repeats = 1;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod cases;
+mod errors;
 mod golden;
 mod parity;
 mod reference;

@@ -1,0 +1,127 @@
+//! What `Args::new` and the constructors refuse, and by which name.
+
+use mote_kernels::{
+    Clamp, Epilogue, Filter, Geometry, Layout, Requantize, Rows, Shape, ShapeError, Window,
+    avg_pool_s8, clamp_s8, conv_s8, pack, pad_s8, pointwise_conv_s8,
+};
+
+const MAP: Shape = Shape::new(4, 4, 2);
+const WINDOW: Window = Window { kernel_height: 3, kernel_width: 3, ..Window::UNIT };
+const OUTPUT: Shape = Shape::new(2, 2, 1);
+
+const EPILOGUE: Epilogue<'_> = Epilogue {
+    bias: &[0],
+    requantize: Requantize::Float { scale: &[1.0] },
+    zero_point: 0,
+    clamp: Clamp::NONE,
+};
+
+/// A correct 3x3 convolution, changed by `change` before the check.
+fn conv(change: impl FnOnce(&mut conv_s8::Operands<'_>)) -> Result<(), ShapeError> {
+    let (input, filter, mut output) = ([0; 32], [0; 18], [0; 4]);
+    let mut operands = conv_s8::Operands {
+        geometry: Geometry::new(MAP, OUTPUT, WINDOW)?,
+        input: Rows::whole(&input, MAP)?,
+        filter: Filter::new(&filter, Layout::PLAIN, 1, 18)?,
+        epilogue: EPILOGUE,
+        pad_value: 0,
+        first_row: 0,
+        output: &mut output,
+        scratch: &mut [],
+    };
+    change(&mut operands);
+    conv_s8::Args::new(operands).map(drop)
+}
+
+#[test]
+fn convolution() {
+    assert_eq!(conv(|_| {}), Ok(()));
+    assert_eq!(conv(|op| op.first_row = 1), Err(ShapeError::OutputLen));
+    assert_eq!(conv(|op| op.output = &mut []), Ok(()), "no rows are some rows");
+    let longer = Shape::new(5, 4, 2);
+    assert_eq!(
+        conv(|op| op.input = Rows::whole(&[0; 40], longer).unwrap()),
+        Err(ShapeError::InputLen)
+    );
+    assert_eq!(
+        conv(|op| op.input = Rows::ring(&[0; 16], MAP, 2).unwrap()),
+        Err(ShapeError::InputLen),
+        "a ring of two rows under a window of three"
+    );
+    assert_eq!(conv(|op| op.epilogue.bias = &[]), Err(ShapeError::ParameterLen));
+    assert_eq!(
+        conv(|op| op.epilogue.requantize = Requantize::FixedPoint { multiplier: &[1], shift: &[] }),
+        Err(ShapeError::ParameterLen)
+    );
+    assert_eq!(
+        conv(|op| op.epilogue.clamp = Clamp { min: 1, max: 0 }),
+        Err(ShapeError::ParameterLen)
+    );
+    assert_eq!(
+        conv(|op| op.filter = Filter::new(&[0; 9], Layout::PLAIN, 1, 9).unwrap()),
+        Err(ShapeError::Channels)
+    );
+}
+
+#[test]
+fn geometry() {
+    let new = |input, output, window| Geometry::new(input, output, window).map(drop);
+    assert_eq!(new(MAP, OUTPUT, WINDOW), Ok(()));
+    assert_eq!(new(Shape::new(0, 4, 2), OUTPUT, WINDOW), Err(ShapeError::Extent));
+    assert_eq!(new(Shape::new(4, 4, 70_000), OUTPUT, WINDOW), Err(ShapeError::Extent));
+    assert_eq!(new(MAP, OUTPUT, Window { stride_height: 0, ..WINDOW }), Err(ShapeError::Extent));
+    assert_eq!(new(MAP, OUTPUT, Window { pad_top: 3, ..WINDOW }), Err(ShapeError::Window));
+    assert_eq!(new(MAP, Shape::new(5, 2, 1), WINDOW), Err(ShapeError::Window));
+}
+
+#[test]
+fn filters() {
+    assert_eq!(Layout::new(3, 1), Err(ShapeError::Layout));
+    assert_eq!(Layout::new(8, 0), Err(ShapeError::Layout));
+    let layout = Layout::new(8, 2).unwrap();
+    // Three channels of five steps fill a block of eight by six.
+    assert_eq!(layout.packed_len(3, 5), Some(48));
+    assert_eq!(Filter::new(&[0; 47], layout, 3, 5).map(drop), Err(ShapeError::FilterLen));
+    assert_eq!(pack(&[0; 14], layout, 3, 5, &mut [0; 48]), Err(ShapeError::FilterLen));
+    assert_eq!(pack(&[0; 15], layout, 3, 5, &mut [0; 47]), Err(ShapeError::FilterLen));
+    assert_eq!(layout.packed_len(usize::MAX, 2), None);
+}
+
+#[test]
+fn element_wise_and_pools() {
+    let clamp = Clamp { min: 1, max: 0 };
+    let operands = clamp_s8::Operands { input: None, clamp, output: &mut [0; 3] };
+    assert_eq!(clamp_s8::Args::new(operands).map(drop), Err(ShapeError::ParameterLen));
+    let operands =
+        clamp_s8::Operands { input: Some(&[0; 2]), clamp: Clamp::NONE, output: &mut [0; 3] };
+    assert_eq!(clamp_s8::Args::new(operands).map(drop), Err(ShapeError::InputLen));
+
+    let operands = avg_pool_s8::Operands {
+        geometry: Geometry::new(MAP, OUTPUT, WINDOW).unwrap(),
+        input: Rows::whole(&[0; 32], MAP).unwrap(),
+        clamp: Clamp::NONE,
+        first_row: 0,
+        output: &mut [0; 4],
+    };
+    assert_eq!(avg_pool_s8::Args::new(operands).map(drop), Err(ShapeError::Channels));
+
+    let operands = pointwise_conv_s8::Operands {
+        input: &[0; 7],
+        filter: Filter::new(&[0; 2], Layout::PLAIN, 1, 2).unwrap(),
+        epilogue: EPILOGUE,
+        output: &mut [0; 3],
+        scratch: &mut [],
+    };
+    assert_eq!(pointwise_conv_s8::Args::new(operands).map(drop), Err(ShapeError::InputLen));
+
+    let operands = pad_s8::Operands {
+        input: &[0; 32],
+        input_shape: MAP,
+        output_shape: MAP,
+        top: 1,
+        left: 0,
+        value: 0,
+        output: &mut [0; 32],
+    };
+    assert_eq!(pad_s8::Args::new(operands).map(drop), Err(ShapeError::Extent));
+}
