@@ -1,0 +1,167 @@
+//! The `mote` command as scripts see it: exit codes, JSON keys, files.
+
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use image::RgbImage;
+use mote_convert::testing::TempDir;
+use serde_json::Value;
+
+const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10_mobilenet/model.h5");
+const LABELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10_mobilenet/labels.txt");
+const COMMANDS: &[&str] =
+    &["summary", "weights", "quantize", "run", "evaluate", "verify", "plan", "bench", "flash"];
+
+fn mote(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_mote")).args(arguments).output().unwrap()
+}
+
+fn exit_code(arguments: &[&str]) -> i32 {
+    mote(arguments).status.code().unwrap()
+}
+
+/// The JSON report of a job that must succeed and have `keys`.
+fn report(arguments: &[&str], keys: &[&str]) -> Value {
+    let output = mote(&[arguments, &["--json"]].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {errors}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for key in keys {
+        assert!(!report[key].is_null(), "{arguments:?}: no `{key}` in {report}");
+    }
+    report
+}
+
+/// Two classes of two pictures.
+fn pictures(folder: &Path) {
+    for (class, red) in [("cat", 40), ("ship", 200)] {
+        let folder = folder.join(class);
+        fs::create_dir_all(&folder).unwrap();
+        for index in 0_u8..2 {
+            let pixel = |x: u32, y: u32| {
+                let [x, y] = [x, y].map(|place| place.to_le_bytes()[0]);
+                image::Rgb([red, x.wrapping_mul(7) ^ y, y.wrapping_mul(5).wrapping_add(index)])
+            };
+            let picture = RgbImage::from_fn(32, 32, pixel);
+            picture.save(folder.join(format!("{index}.png"))).unwrap();
+        }
+    }
+}
+
+#[test]
+fn help_is_fine() {
+    assert_eq!(exit_code(&["--help"]), 0);
+    for command in COMMANDS {
+        let output = mote(&[command, "--help"]);
+        assert_eq!(output.status.code(), Some(0), "{command}");
+        assert!(output.stdout.len() > 200, "{command}");
+    }
+}
+
+#[test]
+fn bad_usage_is_2() {
+    for arguments in [
+        &[][..],
+        &["no-such-command"],
+        &["summary"],
+        &["summary", MODEL, "--no-such-flag"],
+        &["quantize", MODEL],
+        &["quantize", MODEL, "-o", "unused.mote"],
+        &["quantize", MODEL, "-o", "unused.mote", "--target", "no-such-machine"],
+        &["quantize", MODEL, "-o", "unused.mote", "--numerics", "no-such-contract"],
+        &["run", MODEL, "picture.png"],
+        &["bench", MODEL],
+        &["plan", MODEL],
+    ] {
+        assert_eq!(exit_code(arguments), 2, "{arguments:?}");
+    }
+    assert!(!Path::new("unused.mote").exists());
+}
+
+#[test]
+fn a_missing_file_is_1() {
+    let missing = "no/such/file";
+    for arguments in [
+        &["summary", missing][..],
+        &["weights", missing],
+        &["quantize", missing, "-o", "unused.mote"],
+        &["run", missing, "picture.png"],
+        &["evaluate", missing, "--data", "."],
+        &["verify", missing, missing, "--data", "."],
+        &["plan", missing],
+        &["bench", missing],
+        &["evaluate", MODEL, "--data", missing],
+    ] {
+        let output = mote(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(errors.contains("error: ") && errors.contains(missing), "{errors}");
+    }
+    let output = mote(&["summary", missing, "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report["error"].as_str().unwrap().contains(missing));
+}
+
+#[test]
+fn failures_leave_no_file() {
+    let folder = TempDir::new("cli-failure");
+    let damaged = folder.path().join("damaged.h5");
+    let bytes = fs::read(MODEL).unwrap();
+    fs::write(&damaged, &bytes[..bytes.len() / 2]).unwrap();
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let out = folder.path().join("out.mote");
+    let [damaged, empty, out] = [&damaged, &empty, &out].map(|path| path.to_str().unwrap());
+    assert_eq!(exit_code(&["quantize", damaged, "-o", out, "--calibration", empty]), 1);
+    assert_eq!(exit_code(&["quantize", MODEL, "-o", out, "--calibration", empty]), 1);
+    let mut left: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["damaged.h5", "empty"]);
+}
+
+#[test]
+fn reports_have_the_stable_keys() {
+    let folder = TempDir::new("cli");
+    let data = folder.path().join("data");
+    pictures(&data);
+    let blob = folder.path().join("net.mote");
+    let picture = data.join("cat/0.png");
+    let [data, blob, picture] = [&data, &blob, &picture].map(|path| path.to_str().unwrap());
+
+    let summary = report(&["summary", MODEL], &["parameters", "trainable_parameters", "macs"]);
+    assert!(summary.get("blob_bytes").is_some() && summary.get("arena_bytes").is_some());
+    assert!(!summary["layers"].as_array().unwrap().is_empty());
+    report(&["weights", MODEL], &["weights"]);
+
+    let quantize = ["quantize", MODEL, "-o", blob, "--calibration", data, "--labels", LABELS];
+    let scaling = ["--preprocess", "unit"];
+    report(&[&quantize[..], &scaling].concat(), &["blob_bytes", "arena_bytes", "macs"]);
+    assert!(Path::new(blob).exists());
+
+    let keys =
+        ["parameters", "trainable_parameters", "macs", "blob_bytes", "arena_bytes", "layers"];
+    report(&["summary", blob], &keys);
+
+    let run = report(&["run", blob, picture], &["predictions"]);
+    assert!(run["predictions"][0]["label"].is_string());
+    assert!(run["predictions"][0]["score"].is_f64());
+
+    let on_model = ["evaluate", MODEL, "--data", data, "--preprocess", "unit"];
+    for arguments in [&on_model[..], &["evaluate", blob, "--data", data]] {
+        let evaluate = report(arguments, &["top1", "top5", "count"]);
+        assert_eq!(evaluate["count"], 4);
+        assert!((0.0..=1.0).contains(&evaluate["top1"].as_f64().unwrap()));
+    }
+
+    let verify = report(&["verify", MODEL, blob, "--data", data], &["top1_agreement", "layers"]);
+    let layer = verify["layers"].as_array().unwrap().last().unwrap();
+    assert!(layer["name"].is_string() && layer.get("sqnr_db").is_some(), "{layer}");
+
+    report(&["plan", blob], &["arena_bytes", "scratch_bytes"]);
+    let bench = report(&["bench", blob, "--layers", "--runs", "3"], &["median_us", "min_us"]);
+    assert!(!bench["layers"].as_array().unwrap().is_empty());
+}
