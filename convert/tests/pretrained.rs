@@ -11,6 +11,7 @@ use mote_convert::data::{Content, Dataset, Sample};
 use mote_convert::graph::{Graph, Shape};
 use mote_convert::import;
 use mote_convert::interpret::{self, Interpreter};
+use mote_convert::passes;
 use mote_convert::picture::Picture;
 use mote_convert::preprocess::{Preprocess, Scaling};
 use mote_convert::testing::shared;
@@ -77,6 +78,23 @@ fn quantized_networks_are_accurate_in_float() {
 }
 
 #[test]
+fn passes_keep_what_networks_compute() {
+    for (name, range, layers) in [
+        ("mlperf_tiny/pretrainedResnet.h5", 255.0, 17),
+        ("mlperf_tiny/vww_96.h5", 1.0, 32),
+        ("mlperf_tiny/vww_96_float.tflite", 1.0, 32),
+        ("imagenet/mobilenet_v1_0.25_224.h5", 1.0, 32),
+        ("cifar10/vgg_cnn_cifar10.h5", 255.0, 14),
+    ] {
+        let Some(before) = graph(name) else { return };
+        let after = passes::standard(before.clone()).unwrap();
+        let distance = distance(&before, &after, range);
+        assert!(distance < 1e-4, "{name}: {distance}");
+        assert_eq!(after.nodes().len(), layers, "{name}");
+    }
+}
+
+#[test]
 fn every_model_imports_or_says_why_not() {
     for (name, expected) in [
         ("mlperf_tiny/kws_ref_model.tflite", None),
@@ -135,7 +153,7 @@ fn correct(graph: &Graph, data: &Dataset, scaling: Scaling) -> usize {
     })
 }
 
-/// Largest difference of outputs over a few reproducible noise pictures.
+/// Largest difference of outputs over a few reproducible noise pictures, relative to outputs beyond 1.
 fn distance(left: &Graph, right: &Graph, range: f32) -> f32 {
     let mut seed = 1_u32;
     let mut noise = || {
@@ -146,7 +164,8 @@ fn distance(left: &Graph, right: &Graph, range: f32) -> f32 {
     for _ in 0..5 {
         let input: Vec<f32> = (0..left.input_shape().elements()).map(|_| noise()).collect();
         let [a, b] = [left, right].map(|graph| interpret::run(graph, &input, |_, _| ()).unwrap());
-        largest = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(largest, f32::max);
+        let size = a.iter().fold(1.0, |size: f32, a| size.max(a.abs()));
+        largest = a.iter().zip(&b).map(|(a, b)| (a - b).abs() / size).fold(largest, f32::max);
     }
     largest
 }

@@ -3,9 +3,9 @@
 use super::Draft;
 use crate::graph::{Activation, Graph, GraphError, NodeId, Op, Param, Shape, Window};
 
-/// Folds each batch norm into the linear layer before it; where there is none, into the fully
-/// connected layer after it; and else makes it a depthwise convolution of one tap. Rescaling by
-/// channel goes the same way.
+/// Folds each batch norm into the linear layer before it; where there is none, into the linear layer
+/// after it, past pools and reshapes that do not mind; and else makes it a depthwise convolution of
+/// one tap. Rescaling by channel goes the same way.
 ///
 /// # Errors
 /// See [`standard`](super::standard).
@@ -109,28 +109,66 @@ fn fold_backward(draft: &mut Draft, id: NodeId, affine: &Affine) -> bool {
     true
 }
 
-/// `W (scale x + offset) + b = (W scale) x + (W offset + b)`, for a fully connected reader.
+/// `W (scale x + offset) + b = (W scale) x + (W offset + b)`.
 fn fold_forward(draft: &mut Draft, id: NodeId, affine: &Affine) -> bool {
-    let readers = draft.kept_readers(id);
-    let &[reader] = readers.as_slice() else { return false };
-    if draft.resolve(draft.output) == id {
-        return false;
-    }
+    let Some(reader) = linear_reader(draft, id, affine) else { return false };
     let Some(node) = draft.node_mut(reader) else { return false };
     let name = format!("{}/bias", node.name);
-    let Op::Dense { weights, bias, .. } = &mut node.op else { return false };
-    let (outputs, depth) = (weights.shape[0], weights.shape[1]);
     let channels = affine.scale.len();
-    if depth % channels != 0 {
-        return false;
-    }
+    let (weights, bias, outputs, is_depthwise) = match &mut node.op {
+        Op::Dense { weights, bias, .. } => (&mut weights.data, bias, weights.shape[0], false),
+        Op::Conv { filter, bias, .. } => (&mut filter.data, bias, filter.shape[0], false),
+        Op::DepthwiseConv { filter, bias, .. } => (&mut filter.data, bias, filter.shape[3], true),
+        _ => return false,
+    };
+    let depth = weights.len() / outputs;
     let mut data = bias.take().map_or_else(|| vec![0.0; outputs], |bias| bias.data);
-    for (row, bias) in weights.data.chunks_exact_mut(depth).zip(&mut data) {
-        for (index, weight) in row.iter_mut().enumerate() {
-            *bias += *weight * affine.offset[index % channels];
-            *weight *= affine.scale[index % channels];
-        }
+    for (index, weight) in weights.iter_mut().enumerate() {
+        let (output, channel) = if is_depthwise {
+            (index % outputs, index % outputs * channels / outputs)
+        } else {
+            (index / depth, index % channels)
+        };
+        data[output] += *weight * affine.offset[channel];
+        *weight *= affine.scale[channel];
     }
     *bias = Some(Param { name, shape: vec![outputs], data, quantized: None });
     true
+}
+
+/// The only linear layer that sees the output of `id`, past layers that an affine function commutes
+/// with.
+fn linear_reader(draft: &Draft, mut id: NodeId, affine: &Affine) -> Option<NodeId> {
+    let channels = affine.scale.len();
+    loop {
+        let readers = draft.kept_readers(id);
+        let &[reader] = readers.as_slice() else { return None };
+        if draft.resolve(draft.output) == id {
+            return None;
+        }
+        let has_channels = draft.node(draft.operand(reader)?)?.shape.channels() == channels;
+        let commutes = match &draft.node(reader)?.op {
+            Op::MaxPool { activation: Activation::None, .. } => {
+                has_channels && affine.scale.iter().all(|&scale| scale > 0.0)
+            }
+            Op::AvgPool { activation: Activation::None, .. } | Op::GlobalAvgPool { .. } => {
+                has_channels
+            }
+            Op::Flatten | Op::Reshape(_) | Op::Dropout { .. } => true,
+            Op::Dense { weights, .. } => {
+                return weights.shape[1].is_multiple_of(channels).then_some(reader);
+            }
+            // What pads adds zeros behind the offset, which no bias can express.
+            Op::Conv { window, .. } | Op::DepthwiseConv { window, .. } => {
+                let pads = !window.padding.is_none();
+                let shifts = affine.offset.iter().any(|&offset| offset != 0.0);
+                return (has_channels && !(pads && shifts)).then_some(reader);
+            }
+            _ => false,
+        };
+        if !commutes {
+            return None;
+        }
+        id = reader;
+    }
 }

@@ -3,8 +3,8 @@
 use super::Draft;
 use crate::graph::{Graph, GraphError, NodeId, Op, Padding, Window};
 
-/// Makes a padding layer part of the convolutions that read it. Pools keep theirs: they treat
-/// padding differently.
+/// Makes a padding layer part of the convolutions that read it, and of the max pools when nothing
+/// below 0 comes in: to them padding is what never wins. Average pools would count differently.
 ///
 /// # Errors
 /// See [`standard`](super::standard).
@@ -14,7 +14,9 @@ pub fn fold_pad(graph: Graph) -> Result<Graph, GraphError> {
         let Some(windows) = padded_windows(&draft, id) else { continue };
         for (reader, padded) in windows {
             if let Some(node) = draft.node_mut(reader)
-                && let Op::Conv { window, .. } | Op::DepthwiseConv { window, .. } = &mut node.op
+                && let Op::Conv { window, .. }
+                | Op::DepthwiseConv { window, .. }
+                | Op::MaxPool { window, .. } = &mut node.op
             {
                 *window = padded;
             }
@@ -34,11 +36,13 @@ fn padded_windows(draft: &Draft, id: NodeId) -> Option<Vec<(NodeId, Window)>> {
     if below.quantization != node.quantization || draft.resolve(draft.output) == id {
         return None;
     }
+    let is_positive = below.op.activation().is_some_and(|activation| activation.range().0 >= 0.0);
     let readers = draft.kept_readers(id);
     let fold = |&reader: &NodeId| match &draft.node(reader)?.op {
         Op::Conv { window, .. } | Op::DepthwiseConv { window, .. } => {
             Some((reader, padded(window, padding)?))
         }
+        Op::MaxPool { window, .. } if is_positive => Some((reader, padded(window, padding)?)),
         _ => None,
     };
     if readers.is_empty() { None } else { readers.iter().map(fold).collect() }

@@ -134,3 +134,58 @@ fn a_layer_with_two_readers_keeps_its_batch_norm_apart() {
         assert!((a - b).abs() < 1e-5, "{a} became {b}");
     }
 }
+
+/// A network of `ops` in a row, each named by its place.
+fn chain(ops: Vec<Op>) -> Graph {
+    let mut b = GraphBuilder::new("chain");
+    let mut x = b.input("input", Shape::Map { height: 8, width: 7, channels: 3 }).unwrap();
+    for (place, op) in ops.into_iter().enumerate() {
+        x = b.add(place.to_string(), op, &[x]).unwrap();
+    }
+    b.finish(x).unwrap()
+}
+
+fn check_chain(ops: Vec<Op>, layers_left: usize) {
+    let before = chain(ops);
+    let after = standard(before.clone()).unwrap();
+    for (a, b) in output(&before).iter().zip(&output(&after)) {
+        assert!((a - b).abs() < 1e-4, "{a} became {b}");
+    }
+    assert_eq!(after.nodes().len(), layers_left + 1, "{:?}", after.nodes());
+}
+
+#[test]
+fn a_batch_norm_folds_forward_past_pools_and_reshapes() {
+    let relu = || Op::Activation(Activation::Relu);
+    let window = Window::valid(Extent::square(2), Extent::square(2), Extent::ONE);
+    let average = || Op::AvgPool { window, activation: Activation::None };
+    let depthwise = Op::DepthwiseConv {
+        filter: param("filter", &[1, 3, 3, 6], 30),
+        bias: Some(param("bias", &[6], 31)),
+        window: Window::valid(Extent::square(3), Extent::ONE, Extent::ONE),
+        activation: Activation::None,
+    };
+    let dense = |depth| Op::Dense {
+        weights: param("weights", &[5, depth], 60),
+        bias: None,
+        activation: Activation::None,
+    };
+    check_chain(vec![relu(), batch_norm(3, 1), conv(4, 3, 2)], 2);
+    check_chain(vec![relu(), batch_norm(3, 1), average(), conv(4, 3, 2)], 3);
+    check_chain(vec![relu(), batch_norm(3, 1), depthwise], 2);
+    check_chain(vec![relu(), batch_norm(3, 1), Op::Flatten, dense(168)], 3);
+    // Only scales above 0 pass a max pool; this batch norm has others.
+    let max = Op::MaxPool { window, activation: Activation::None };
+    check_chain(vec![relu(), batch_norm(3, 1), max.clone(), conv(4, 3, 2)], 4);
+    let mut positive = batch_norm(3, 1);
+    if let Op::BatchNorm { gamma, .. } = &mut positive {
+        *gamma = None;
+    }
+    check_chain(vec![relu(), positive, max, conv(4, 3, 2)], 3);
+    // Zeros are padded behind the batch norm.
+    let pad = Op::Pad(Padding { top: 1, bottom: 1, left: 1, right: 1 });
+    check_chain(vec![relu(), batch_norm(3, 1), pad.clone(), conv(4, 3, 2)], 3);
+    let pool = Op::MaxPool { window, activation: Activation::None };
+    check_chain(vec![relu(), pad.clone(), pool.clone()], 2);
+    check_chain(vec![pad, pool], 2);
+}
