@@ -59,7 +59,8 @@ pub fn from_batch_norm(graph: &Graph, pictures: &[Picture]) -> Option<Preprocess
                 .ok()?;
         }
         let distance = moments.distance(&mean.data, &variance.data, *epsilon);
-        if best.as_ref().is_none_or(|(smallest, _)| distance < *smallest) {
+        // Candidates that are almost the same are told apart by their order.
+        if best.as_ref().is_none_or(|(smallest, _)| distance < 0.9 * *smallest) {
             best = Some((distance, preprocess));
         }
     }

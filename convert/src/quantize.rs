@@ -4,10 +4,12 @@
 //! float graph gets its activation ranges from [`calibrate`] and its weights quantized symmetric
 //! per output channel.
 
+mod bias;
 mod calibrate;
 mod multiplier;
 
-pub use calibrate::{Calibration, Ranges};
+pub use bias::correct_bias;
+pub use calibrate::{Calibration, Histograms, Ranges};
 pub use multiplier::{FixedPoint, quantize_multiplier};
 
 use mote_kernels::{Clamp, Shape};

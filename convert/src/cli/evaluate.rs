@@ -23,7 +23,8 @@ use crate::target::Target;
 
 /// Measures top-1 and top-5 accuracy and the confusions of a model or blob.
 ///
-/// A float model runs in float, a quantized .tflite as the blob that `mote quantize` makes of it.
+/// A float model runs in float; a quantized .tflite on its integers under the fp32 contract, as
+/// LiteRT with XNNPACK runs it. For the tflite contract evaluate the blob.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A model (.h5, .tflite) or a blob (.mote).
@@ -127,7 +128,7 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
             let feed = Feed::new(preprocess, &graph)?;
             let graph = passes::standard(*graph)?;
             if graph.is_quantized() {
-                let program = lower(&quantize(&graph, None)?, Target::host(), Numerics::Tflite)?;
+                let program = lower(&quantize(&graph, None)?, Target::host(), Numerics::Fp32)?;
                 let metadata = Metadata { labels: graph.labels, ..Metadata::default() };
                 let blob = Blob::new(emit(&program, &metadata)?)?;
                 (Network::Int8(Box::new(blob), isa), feed)

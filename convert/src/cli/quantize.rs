@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use mote_engine::Numerics;
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -13,7 +13,8 @@ use super::Usage;
 use super::output::{Output, grouped};
 use super::source::{Feed, Skipped, open_model, preprocess_of};
 use crate::blob::{Blob, Element, Provenance};
-use crate::data::Dataset;
+use crate::data::{Content, Dataset};
+use crate::detect;
 use crate::emit::{Metadata, emit};
 use crate::files::write_atomic;
 use crate::graph::{ElementType, Graph};
@@ -21,8 +22,11 @@ use crate::interpret::Interpreter;
 use crate::lower::lower;
 use crate::passes;
 use crate::preprocess::Preprocess;
-use crate::quantize::{Calibration, Ranges, quantize};
+use crate::quantize::{Calibration, Histograms, Ranges, correct_bias, quantize};
 use crate::target::{TARGETS, Target};
+
+/// Samples that biases are corrected on.
+const CORRECTION: usize = 128;
 
 /// Turns a model into a blob: int8, planned, packed for a machine.
 ///
@@ -118,16 +122,28 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
     let graph = passes::standard(graph)?;
     let skipped = Skipped::default();
     let mut used = 0;
-    let ranges = match &dataset {
+    let is_pictures = dataset
+        .as_ref()
+        .and_then(|dataset| dataset.sample(0).ok())
+        .is_some_and(|sample| matches!(sample.content, Content::Picture(_)));
+    let mut network = match &dataset {
         Some(dataset) if !graph.is_quantized() => {
             let feed = Feed::new(preprocess, &graph)?;
-            let ranges = calibrate(&graph, dataset, &feed, &skipped, *output)?;
-            used = dataset.len() - skipped.count();
-            Some(ranges)
+            let samples = tensors(dataset, &feed, &skipped);
+            used = samples.len();
+            let ranges = calibrate(&graph, &samples, is_pictures.then_some(preprocess), *output)?;
+            let mut network = quantize(&graph, Some(&ranges))?;
+            let progress = output.progress(0, "correcting");
+            correct_bias(&mut network, &graph, &samples[..used.min(CORRECTION)], &|done, all| {
+                progress.set_length(all as u64);
+                progress.set_position(done as u64);
+            })?;
+            progress.finish_and_clear();
+            network
         }
-        _ => None,
+        _ => quantize(&graph, None)?,
     };
-    let network = quantize(&graph, ranges.as_ref())?;
+    network.labels.clone_from(&graph.labels);
     let program = lower(&network, target, numerics)?;
     let metadata = Metadata {
         labels: network.labels.clone(),
@@ -152,40 +168,45 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
     output.report(&report, text)
 }
 
-/// Runs the float network on every sample and collects the ranges of its layers.
+/// The input tensors of the samples that can be used.
+fn tensors(dataset: &Dataset, feed: &Feed, skipped: &Skipped) -> Vec<Vec<f32>> {
+    (0..dataset.len())
+        .into_par_iter()
+        .filter_map(|index| {
+            let sample = skipped.keep(dataset.sample(index))?;
+            skipped.keep(feed.tensor(&sample))
+        })
+        .collect()
+}
+
+/// Runs the float network on every sample, once for the ranges of its layers and once for how
+/// often they give which values.
 fn calibrate(
     graph: &Graph,
-    dataset: &Dataset,
-    feed: &Feed,
-    skipped: &Skipped,
+    samples: &[Vec<f32>],
+    preprocess: Option<Preprocess>,
     output: Output,
 ) -> anyhow::Result<Ranges> {
-    let progress = output.progress(dataset.len(), "calibrating");
-    let calibration = (0..dataset.len())
-        .into_par_iter()
+    let progress = output.progress(2 * samples.len(), "calibrating");
+    let calibration = samples
+        .par_iter()
         .try_fold(
-            || (Calibration::new(graph), Interpreter::new(graph)),
-            |(mut calibration, mut interpreter), index| {
-                progress.inc(1);
-                let sample = skipped.keep(dataset.sample(index));
-                let Some(tensor) = sample.and_then(|sample| skipped.keep(feed.tensor(&sample)))
-                else {
-                    return Ok((calibration, interpreter));
-                };
+            || Calibration::new(graph),
+            |mut calibration, sample| {
                 let mut fault = None;
-                interpreter.run(&tensor, |id, values| {
+                Interpreter::new(graph).run(sample, |id, values| {
                     if let Err(error) = calibration.observe(graph, id, values) {
                         fault.get_or_insert(error);
                     }
                 })?;
                 calibration.next_sample();
+                progress.inc(1);
                 match fault {
-                    None => anyhow::Ok((calibration, interpreter)),
+                    None => anyhow::Ok(calibration),
                     Some(fault) => Err(fault.into()),
                 }
             },
         )
-        .map(|outcome| outcome.map(|(calibration, _)| calibration))
         .try_reduce(
             || Calibration::new(graph),
             |mut a, b| {
@@ -193,8 +214,32 @@ fn calibrate(
                 Ok(a)
             },
         )?;
+    let widest = calibration.finish()?;
+    let histograms = samples
+        .par_iter()
+        .try_fold(
+            || Histograms::new(&widest),
+            |mut histograms, sample| {
+                Interpreter::new(graph).run(sample, |id, values| histograms.observe(id, values))?;
+                progress.inc(1);
+                anyhow::Ok(histograms)
+            },
+        )
+        .try_reduce(
+            || Histograms::new(&widest),
+            |mut a, b| {
+                a.merge(&b);
+                Ok(a)
+            },
+        )?;
     progress.finish_and_clear();
-    Ok(calibration.finish()?)
+    let mut ranges = histograms.best_ranges(graph);
+    if let Some(preprocess) = preprocess {
+        // Every pixel value can occur, whatever the calibration pictures show.
+        let (min, max) = detect::range(&preprocess);
+        ranges.set(graph.input(), min, max);
+    }
+    Ok(ranges)
 }
 
 fn parse_numerics(name: &str) -> anyhow::Result<Numerics> {

@@ -1,0 +1,164 @@
+//! Bias correction: rounding the weights of a channel shifts its mean; the bias can take it back.
+
+use mote_engine::{Isa, Numerics, Observer};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use crate::blob::{Blob, Runner};
+use crate::emit::{Metadata, emit};
+use crate::graph::Graph;
+use crate::interpret::Interpreter;
+use crate::lower::lower;
+use crate::quantized::{Network, Op, Weights};
+use crate::target::Target;
+
+/// Sums of a layer's outputs, a channel at a time.
+type Sums = Vec<f64>;
+
+/// Moves the biases of every weighted layer, first to last, so that its outputs have the same mean
+/// over `samples` as those of the float `graph`. Errors that earlier layers cause are taken back
+/// too, which is why each layer is measured with all earlier ones corrected.
+///
+/// # Errors
+/// When the network cannot run; `quantize` and `lower` say why.
+pub fn correct_bias(
+    network: &mut Network,
+    graph: &Graph,
+    samples: &[Vec<f32>],
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> anyhow::Result<()> {
+    let float = float_means(network, graph, samples)?;
+    let layers: Vec<usize> = (0..network.nodes.len())
+        .filter(|&place| weights(&network.nodes[place].op).is_some())
+        .collect();
+    for (done, &place) in layers.iter().enumerate() {
+        progress(done, layers.len());
+        let Some(expected) = &float[place] else { continue };
+        let found = int8_means(network, samples, place)?;
+        let input_scale = network.nodes[network.nodes[place].inputs[0]].scale;
+        let Some(weights) = weights_mut(&mut network.nodes[place].op) else { continue };
+        let channels = weights.bias.iter_mut().zip(&weights.scales);
+        for ((bias, scale), (expected, found)) in channels.zip(expected.iter().zip(&found)) {
+            let step = f64::from(input_scale) * f64::from(*scale);
+            #[allow(clippy::cast_possible_truncation, reason = "`as` saturates")]
+            let steps = libm::round((expected - found) / step) as i32;
+            *bias = bias.saturating_add(steps);
+        }
+    }
+    Ok(())
+}
+
+fn weights(op: &Op) -> Option<&Weights> {
+    match op {
+        Op::Conv { weights, .. }
+        | Op::DepthwiseConv { weights, .. }
+        | Op::FullyConnected { weights, .. } => Some(weights),
+        _ => None,
+    }
+}
+
+fn weights_mut(op: &mut Op) -> Option<&mut Weights> {
+    match op {
+        Op::Conv { weights, .. }
+        | Op::DepthwiseConv { weights, .. }
+        | Op::FullyConnected { weights, .. } => Some(weights),
+        _ => None,
+    }
+}
+
+/// Mean outputs of the float layers that have the name of an integer layer.
+fn float_means(
+    network: &Network,
+    graph: &Graph,
+    samples: &[Vec<f32>],
+) -> anyhow::Result<Vec<Option<Sums>>> {
+    let places: Vec<Option<usize>> = graph
+        .nodes()
+        .iter()
+        .map(|node| network.nodes.iter().position(|other| other.name == node.name))
+        .collect();
+    let empty = || -> Vec<Option<Sums>> { vec![None; network.nodes.len()] };
+    let total = samples
+        .par_iter()
+        .try_fold(empty, |mut sums, sample| {
+            Interpreter::new(graph).run(sample, |id, values| {
+                if let Some(place) = places[id.index()] {
+                    let channels = network.nodes[place].shape.channels;
+                    let sums = sums[place].get_or_insert_with(|| vec![0.0; channels]);
+                    let pixels = pixel_count(values.len(), channels) * sample_count(samples);
+                    for pixel in values.chunks_exact(channels) {
+                        for (sum, &value) in sums.iter_mut().zip(pixel) {
+                            *sum += f64::from(value) / pixels;
+                        }
+                    }
+                }
+            })?;
+            anyhow::Ok(sums)
+        })
+        .try_reduce(empty, |a, b| {
+            let join = |pair: (Option<Sums>, Option<Sums>)| match pair {
+                (Some(a), Some(b)) => Some(add(a, &b)),
+                (a, b) => a.or(b),
+            };
+            Ok(a.into_iter().zip(b).map(join).collect())
+        })?;
+    Ok(total)
+}
+
+/// Mean outputs of the integer layer `place`.
+fn int8_means(network: &Network, samples: &[Vec<f32>], place: usize) -> anyhow::Result<Sums> {
+    let program = lower(network, Target::host(), Numerics::Fp32)?;
+    let blob = Blob::new(emit(&program, &Metadata::default())?)?;
+    let view = blob.model().tensor(place).unwrap_or_else(|| blob.model().output());
+    let channels = view.shape.channels;
+    let pixels = pixel_count(view.len(), channels) * sample_count(samples);
+    let empty = || vec![0.0; channels];
+    samples
+        .par_iter()
+        .try_fold(empty, |sums, sample| {
+            let mut sum = Sum { op: place - 1, sums };
+            Runner::new(&blob, Isa::best())?.run_observed(&blob.quantize_input(sample), &mut sum);
+            anyhow::Ok(sum.sums)
+        })
+        .try_reduce(empty, |a, b| Ok(add(a, &b)))
+        .map(|sums| {
+            let zero = f64::from(view.zero_point);
+            let scale = f64::from(view.scale);
+            let count = pixels;
+            sums.into_iter().map(|sum: f64| (sum / count - zero) * scale).collect()
+        })
+}
+
+fn add(mut a: Sums, b: &Sums) -> Sums {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a += b;
+    }
+    a
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn pixel_count(len: usize, channels: usize) -> f64 {
+    (len / channels.max(1)) as f64
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn sample_count(samples: &[Vec<f32>]) -> f64 {
+    samples.len() as f64
+}
+
+/// Sums the outputs of one operation.
+struct Sum {
+    op: usize,
+    sums: Sums,
+}
+
+impl Observer for Sum {
+    fn after(&mut self, index: usize, _: &mote_engine::Op<'_>, output: &[i8]) {
+        if index == self.op {
+            for pixel in output.chunks_exact(self.sums.len()) {
+                for (sum, &value) in self.sums.iter_mut().zip(pixel) {
+                    *sum += f64::from(value);
+                }
+            }
+        }
+    }
+}
