@@ -17,6 +17,7 @@ use crate::flash::{
     build::{Images, Workshop},
     elf::Elf,
     log::Log,
+    qemu::Clock,
 };
 
 pub use boards::{BOARDS, Board, Connection};
@@ -190,12 +191,13 @@ pub fn flash(
     let images = workshop.build(blob, first, inputs.len() > 1)?;
 
     (options.progress)("running the picture");
-    let mut log = run(machine, &images, "classify", &[], options)?;
+    let run = |binary, clock, inputs| run(machine, &images, binary, clock, inputs, options);
+    let mut log = run("classify", Clock::Instructions, &[])?;
     let mut outputs = vec![log.bytes("output").ok_or_else(|| workshop.bad_report("output", &log))?];
     let measured = log.clone();
     if inputs.len() > 1 {
         (options.progress)("running the test vectors");
-        let parity = run(machine, &images, "parity", inputs, options)?;
+        let parity = run("parity", Clock::Host, inputs)?;
         outputs = parity.all_bytes("output");
         if outputs.len() != inputs.len() {
             return Err(workshop.bad_report("output", &parity));
@@ -246,6 +248,7 @@ fn run(
     machine: &str,
     images: &Images,
     binary: &str,
+    clock: Clock,
     inputs: &[&[i8]],
     options: &Options<'_>,
 ) -> Result<Log, FlashError> {
@@ -258,7 +261,7 @@ fn run(
             inputs.iter().flat_map(|v| v.iter().map(|x| x.cast_unsigned())).collect();
         std::fs::write(&file, bytes).map_err(io_error(|| format!("write {}", file.display())))?;
     }
-    let ended = qemu::run(machine, &images.path(binary), folder, options.timeout)?;
+    let ended = qemu::run(machine, &images.path(binary), folder, clock, options.timeout)?;
     let log = Log::new(decoder.decode(&ended.stdout), &ended.stderr);
     match ended.status {
         Some(status) if status.success() => Ok(log),
