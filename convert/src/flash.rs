@@ -13,6 +13,7 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
+use crate::fetch::FetchError;
 use crate::flash::{
     build::{Images, Workshop},
     elf::Elf,
@@ -151,6 +152,9 @@ pub enum FlashError {
         /// What it said.
         log: String,
     },
+    /// No place to build.
+    #[error(transparent)]
+    NoCache(#[from] FetchError),
     /// A file or a process of the host.
     #[error("cannot {doing}: {source}")]
     Io {

@@ -59,7 +59,9 @@ struct Package {
 fn install_toolchain(triple: &str, apt: &mut Apt) -> Result<Toolchain, String> {
     if on_path("rustup").is_some() {
         println!("rustup: adding the target {triple}, to compile firmware");
-        match run_command(Command::new("rustup").args(["target", "add", triple])) {
+        match run_command(
+            Command::new("rustup").args(["target", "add", triple]).env("RUST_BACKTRACE", "0"),
+        ) {
             Ok(()) => {}
             Err(reason) => println!("   {reason}; trying the distribution's compiler instead"),
         }
@@ -112,7 +114,8 @@ impl Apt {
         let mut command = apt_get().ok_or_else(|| {
             format!("only root may install packages, and sudo cannot be asked here; {by_hand}")
         })?;
-        command.args(["install", "--yes", "--no-install-recommends", "--quiet=2"]);
+        command.args(["-o", "Dpkg::Use-Pty=0", "install", "--yes", "--no-install-recommends"]);
+        command.arg("--quiet=2");
         run_command(command.args(&names)).map_err(|reason| format!("{reason}; {by_hand}"))
     }
 

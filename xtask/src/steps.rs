@@ -107,5 +107,6 @@ fn line(command: &Command) -> String {
         line.push(' ');
         line.push_str(&argument.to_string_lossy());
     }
-    line
+    // Inside the repository a path reads better without the way to it.
+    line.replace(&format!("{}/", root().display()), "")
 }

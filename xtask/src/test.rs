@@ -31,6 +31,7 @@ pub(crate) fn run() -> Result<(), String> {
     })?;
     steps.step("no_std", no_std)?;
     steps.step("tests", tests)?;
+    firmware_lints(&mut steps)?;
     steps.step("firmware under QEMU", firmware)?;
     steps.step("no panic path", no_panic_path)?;
     steps.print_summary();
@@ -94,6 +95,30 @@ fn no_std() -> Result<(), String> {
                 run_command(&mut command)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Clippy over the boards' own code.
+fn firmware_lints(steps: &mut Steps) -> Result<(), String> {
+    const NAME: &str = "firmware clippy";
+    let blob = blob()?;
+    for board in BOARDS {
+        let toolchain = toolchain(board.triple)?;
+        if !toolchain.is_complete() {
+            steps.skip(NAME, format!("needs `rustup target add {}`", board.triple));
+            return Ok(());
+        }
+        steps.step(NAME, || {
+            let mut command = toolchain.cargo("clippy");
+            command
+                .args(["--locked", "--bins", "--", "-D", "warnings"])
+                .current_dir(root().join("firmware-examples").join(board.name))
+                .env("CARGO_TARGET_DIR", target().join("no-panic"))
+                .env("MOTE_BLOB", &blob)
+                .env("MOTE_INPUT", &blob);
+            run_command(&mut command)
+        })?;
     }
     Ok(())
 }

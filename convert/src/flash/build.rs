@@ -4,12 +4,12 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use std::{
     env,
     fs::{self, File},
-    io,
     path::{Path, PathBuf},
     process::Stdio,
 };
 
 use super::{Board, FlashError, io_error, log::Log, toolchain::Toolchain};
+use crate::fetch::cache_dir;
 
 /// Where a board's firmware is built. While it is open no other process builds there.
 pub(super) struct Workshop {
@@ -35,7 +35,7 @@ impl Workshop {
         }
         let toolchain =
             Toolchain::find(board.triple).ok_or(FlashError::NoToolchain(board.triple))?;
-        let target = cache()?;
+        let target = cache_dir()?.join("firmware");
         fs::create_dir_all(&target).map_err(io_error(|| format!("create {}", target.display())))?;
         let lock = target.join("lock");
         let lock = File::create(&lock)
@@ -145,21 +145,6 @@ pub(super) fn sources() -> PathBuf {
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join("firmware-examples"),
         PathBuf::from,
     )
-}
-
-fn cache() -> Result<PathBuf, FlashError> {
-    if let Some(folder) = env::var_os("MOTE_CACHE") {
-        return Ok(PathBuf::from(folder).join("firmware"));
-    }
-    env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .filter(|folder| folder.is_absolute())
-        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")))
-        .map(|folder| folder.join("mote").join("firmware"))
-        .ok_or_else(|| FlashError::Io {
-            doing: "find a cache directory (set MOTE_CACHE)".to_owned(),
-            source: io::Error::from(io::ErrorKind::NotFound),
-        })
 }
 
 fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<(), FlashError> {

@@ -82,6 +82,12 @@ impl Toolchain {
         command
     }
 
+    /// Whether it is the active toolchain, with everything that belongs to it, clippy too.
+    #[allow(dead_code, reason = "only xtask asks")]
+    pub(crate) fn is_complete(&self) -> bool {
+        !self.builds_core && !self.rustc.is_absolute()
+    }
+
     /// One line for people.
     pub(crate) fn describe(&self) -> String {
         let version = first_line(Command::new(&self.rustc).arg("--version")).unwrap_or_default();
