@@ -11,10 +11,10 @@ use mote_convert::emit::{Metadata, emit};
 use mote_convert::flash::{self, FlashReport, Options};
 use mote_convert::lower::lower;
 use mote_convert::npy::Array;
-use mote_convert::quantize::quantize;
+use mote_convert::quantize::{Calibration, quantize};
 use mote_convert::target::Target;
 use mote_convert::testing::shared;
-use mote_convert::{import, passes};
+use mote_convert::{import, interpret, passes};
 use mote_engine::{Isa, Numerics};
 
 const BOARD: &str = "mps2-an386";
@@ -62,6 +62,48 @@ fn check(name: &str, model: &str, golden: &str, arena_bytes: u32) {
 
     assert!(report.arena_bytes <= arena_bytes, "{name}: arena {}", report.arena_bytes);
     assert!(report.engine_bytes <= ENGINE_BYTES, "{name}: engine {}", report.engine_bytes);
+}
+
+/// The committed network under both contracts; what it calibrates on does not matter for the bits.
+#[test]
+#[ignore = "needs QEMU and a cross compiler"]
+fn the_demo_network_on_the_chip() {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/cifar10_mobilenet/model.h5");
+    let graph = passes::standard(import::open(&model).expect("a model")).expect("passes");
+    let len = graph.input_shape().elements();
+    let mut calibration = Calibration::new(&graph);
+    for seed in 1..4 {
+        let picture: Vec<f32> = noise(seed, len).map(|value| f32::from(value) / 128.0).collect();
+        interpret::run(&graph, &picture, |id, values| {
+            calibration.observe(&graph, id, values).expect("finite values");
+        })
+        .expect("the input's length");
+        calibration.next_sample();
+    }
+    let ranges = calibration.finish().expect("samples");
+    let network = quantize(&graph, Some(&ranges)).expect("quantizes");
+    let target = Target::from_name("scalar").expect("a target");
+    for numerics in [Numerics::Fp32, Numerics::Tflite] {
+        let program = lower(&network, target, numerics).expect("lowers");
+        let blob = Blob::new(emit(&program, &Metadata::default()).expect("emits")).expect("parses");
+        let inputs: Vec<Vec<i8>> = (4..8).map(|seed| noise(seed, len).collect()).collect();
+        let report = run("the demo network", &blob, &inputs);
+        let mut host = Runner::new(&blob, Isa::best()).expect("a session");
+        let on_host: Vec<Vec<i8>> = inputs.iter().map(|input| host.run(input)).collect();
+        assert_eq!(report.outputs, on_host, "chip and host differ with {}", numerics.name());
+    }
+}
+
+/// Reproducible bytes (xorshift).
+fn noise(seed: u32, len: usize) -> impl Iterator<Item = i8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9);
+    core::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state.to_le_bytes()[0].cast_signed()
+    })
+    .take(len)
 }
 
 #[test]
