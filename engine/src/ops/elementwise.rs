@@ -22,6 +22,9 @@ impl Add {
         if second.len() != record.output.len() {
             return Err(OpFault::Shape(ShapeError::InputLen));
         }
+        if place.in_place && second.offset == record.output.offset {
+            return Err(OpFault::InPlace);
+        }
         let sum = match record.blob.numerics() {
             Numerics::Tflite => add_s8::Sum::FixedPoint {
                 offset: [-i32::from(record.input.zero_point), -i32::from(second.zero_point)],
