@@ -101,7 +101,7 @@ pub enum OpFault {
     Input,
     /// Shapes, window or lengths do not go together.
     Shape(ShapeError),
-    /// The weights lie outside their section.
+    /// The weights lie outside their section, or the tails of their blocks are not zero.
     Weights,
     /// A per-channel table lies outside its section or is misaligned.
     Parameters,
@@ -172,7 +172,9 @@ impl fmt::Display for OpFault {
             Self::Kind { code } => write!(f, "unknown kind {code}; update Mote"),
             Self::Input => f.write_str("an input is not made by an earlier operation"),
             Self::Shape(error) => error.fmt(f),
-            Self::Weights => f.write_str("its weights lie outside their section"),
+            Self::Weights => {
+                f.write_str("its weights lie outside their section or their tails are not zero")
+            }
             Self::Parameters => f.write_str("a per-channel table lies outside its section"),
             Self::Number => f.write_str("a number is out of range"),
             Self::Scratch => f.write_str("its scratch is too small or overlaps a tensor in use"),

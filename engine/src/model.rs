@@ -159,12 +159,7 @@ impl<'a> Model<'a> {
         Ok(())
     }
 
-    fn prove_scratch(
-        &self,
-        index: usize,
-        record: &format::Op,
-        op: &Op<'_>,
-    ) -> Result<(), OpFault> {
+    fn prove_scratch(&self, index: usize, record: &format::Op, op: &Op<'_>) -> Result<(), OpFault> {
         let scratch = op.scratch();
         if scratch.is_empty() {
             // Most kinds have no use for scratch, and then no window that is checked here.

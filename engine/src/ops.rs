@@ -13,7 +13,7 @@ use crate::error::OpFault;
 use crate::format::{self, IN_PLACE, OpKind};
 use crate::model::TensorView;
 use core::ops::Range;
-use mote_kernels::{Clamp, Geometry, Kernels, Shape, ShapeError, Window};
+use mote_kernels::{Clamp, Filter, Geometry, Kernels, Shape, ShapeError, Window};
 
 pub use elementwise::{Add, Clamped, Lookup, Pad};
 pub use pool::{GlobalPool, Pool};
@@ -103,16 +103,31 @@ impl<'a> Op<'a> {
         }
     }
 
+    /// Its packed weights.
+    const fn filter(&self) -> Option<&Filter<'a>> {
+        match self {
+            Self::Conv(op) => Some(&op.filter),
+            Self::DepthwiseConv(op) => Some(&op.filter),
+            Self::PointwiseConv(op) | Self::FullyConnected(op) => Some(&op.filter),
+            _ => None,
+        }
+    }
+
+    /// What decoding leaves unchecked because it takes a look at every tail.
+    pub(crate) fn prove_tails(&self) -> Result<(), OpFault> {
+        match self.filter() {
+            Some(filter) if !filter.tails_are_zero() => Err(OpFault::Weights),
+            _ => Ok(()),
+        }
+    }
+
     /// Its numbers of weights and of channels with a bias; 0 for operations without weights.
     #[must_use]
     pub const fn parameters(&self) -> (usize, usize) {
-        let filter = match self {
-            Self::Conv(op) => &op.filter,
-            Self::DepthwiseConv(op) => &op.filter,
-            Self::PointwiseConv(op) | Self::FullyConnected(op) => &op.filter,
-            _ => return (0, 0),
-        };
-        (filter.channels() * filter.depth(), filter.channels())
+        match self.filter() {
+            Some(filter) => (filter.channels() * filter.depth(), filter.channels()),
+            None => (0, 0),
+        }
     }
 
     /// Multiply-accumulates of one run; 0 for operations without weights.

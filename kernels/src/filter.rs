@@ -118,6 +118,23 @@ impl<'a> Filter<'a> {
         self.depth
     }
 
+    /// Whether the tails of the last blocks are zeros. Cells multiply them with whatever lies
+    /// beyond the activations and count on it.
+    #[must_use]
+    pub fn tails_are_zero(&self) -> bool {
+        let (block_channels, block_depth) = (self.layout.channels(), self.layout.depth());
+        let channels = self.channels.next_multiple_of(block_channels);
+        let depth = self.depth.next_multiple_of(block_depth);
+        let is_zero = |channel, step| {
+            let place = self.layout.index(channel, step, self.depth);
+            self.data.get(place).is_none_or(|&weight| weight == 0)
+        };
+        (0..channels).all(|channel| {
+            let first = if channel < self.channels { self.depth } else { 0 };
+            (first..depth).all(|step| is_zero(channel, step))
+        })
+    }
+
     /// Weight of output channel `channel` at depth step `step`; zero outside the matrix.
     #[must_use]
     #[inline]
