@@ -118,6 +118,7 @@ impl<'a> Model<'a> {
                 .and_then(|()| Op::decode(&self.blob, index))
                 .and_then(|op| {
                     families |= 1_u32.wrapping_shl(u32::from(record.kind));
+                    op.prove_tails()?;
                     self.prove_scratch(index, record, &op)
                 })
                 .map_err(|fault| ParseError::Op { index: small(index), fault })?;

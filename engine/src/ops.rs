@@ -143,7 +143,7 @@ impl<'a> Op<'a> {
     }
 }
 
-fn product(pixels: usize, filter: mote_kernels::Filter<'_>) -> u64 {
+fn product(pixels: usize, filter: Filter<'_>) -> u64 {
     (pixels as u64) * (filter.channels() as u64) * (filter.depth() as u64)
 }
 
