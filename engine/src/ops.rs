@@ -292,6 +292,12 @@ impl<'b, 'a> Record<'b, 'a> {
         self.op.numbers[I]
     }
 
+    /// Number `I` as a Q31 multiplier, which is never negative.
+    fn multiplier<const I: usize>(&self) -> Result<i32, OpFault> {
+        let multiplier = self.number::<I>();
+        if multiplier < 0 { Err(OpFault::Number) } else { Ok(multiplier) }
+    }
+
     /// Number `I`, which must lie in `min..=max`.
     fn small<const I: usize>(&self, min: i8, max: i8) -> Result<i8, OpFault> {
         i8::try_from(self.number::<I>())

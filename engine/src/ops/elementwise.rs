@@ -28,10 +28,10 @@ impl Add {
         let sum = match record.blob.numerics() {
             Numerics::Tflite => add_s8::Sum::FixedPoint {
                 offset: [-i32::from(record.input.zero_point), -i32::from(second.zero_point)],
-                multiplier: [record.number::<0>(), record.number::<1>()],
+                multiplier: [record.multiplier::<0>()?, record.multiplier::<1>()?],
                 shift: [record.small::<2>(-31, 0)?, record.small::<3>(-31, 0)?],
                 left_shift: record.small::<4>(0, 22)?.unsigned_abs(),
-                output_multiplier: record.number::<5>(),
+                output_multiplier: record.multiplier::<5>()?,
                 output_shift: record.small::<6>(-31, 0)?,
             },
             Numerics::Fp32 => add_s8::Sum::Linear {

@@ -74,7 +74,7 @@ impl GlobalPool {
         }
         let rescale = match record.blob.numerics() {
             Numerics::Tflite => Rescale::FixedPoint {
-                multiplier: record.number::<1>(),
+                multiplier: record.multiplier::<1>()?,
                 shift: record.small::<2>(MIN_SHIFT, MAX_SHIFT)?,
             },
             Numerics::Fp32 => Rescale::Float { scale: real(record.number::<1>())? },
