@@ -13,9 +13,10 @@ mod networks;
 
 use core::mem::offset_of;
 use core::ops::Range;
+use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 use std::time::Instant;
 
 use mote_convert::emit::AlignedBytes;
