@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
-use std::fmt::Write as _;
+use core::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};
 
