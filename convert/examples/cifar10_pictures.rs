@@ -3,7 +3,8 @@
 //! `cargo run --release -p mote-convert --example cifar10_pictures -- FOLDER` prints the folder of
 //! the whole data set, which `mote evaluate --data` and `mote quantize --calibration` read.
 
-use std::{env, error::Error, fs, path::PathBuf};
+use core::error::Error;
+use std::{env, fs, path::PathBuf};
 
 use mote_convert::data::{Content, Dataset};
 use mote_convert::fetch::{CIFAR10, fetch};
