@@ -1,7 +1,7 @@
 //! `Graph -> quantized::Network`: the same network on integers.
 //!
 //! A graph whose source was quantized keeps every scale, zero point and integer of the source. A
-//! float graph gets its activation ranges from [`calibrate`] and its weights quantized symmetric
+//! float graph gets its activation ranges from [`Calibration`] and its weights quantized symmetric
 //! per output channel.
 
 mod bias;
