@@ -123,8 +123,13 @@ impl<'a> Filter<'a> {
     #[must_use]
     pub fn tails_are_zero(&self) -> bool {
         let (block_channels, block_depth) = (self.layout.channels(), self.layout.depth());
-        let channels = self.channels.next_multiple_of(block_channels);
-        let depth = self.depth.next_multiple_of(block_depth);
+        // Checked: the optimizer does not know that a layout's blocks are never empty.
+        let (Some(channels), Some(depth)) = (
+            self.channels.checked_next_multiple_of(block_channels),
+            self.depth.checked_next_multiple_of(block_depth),
+        ) else {
+            return false;
+        };
         let is_zero = |channel, step| {
             let place = self.layout.index(channel, step, self.depth);
             self.data.get(place).is_none_or(|&weight| weight == 0)
