@@ -11,7 +11,7 @@ pub fn paint() {
     let words = (stack_pointer().saturating_sub(bottom.addr()) / 4).saturating_sub(MARGIN_WORDS);
     for index in 0..words {
         // SAFETY: between the end of .bss and the stack pointer there is only unused RAM.
-        unsafe { bottom.add(index).write_volatile(PAINT) };
+        unsafe { bottom.wrapping_add(index).write_volatile(PAINT) };
     }
 }
 
@@ -25,7 +25,7 @@ pub fn high_water_bytes() -> u32 {
     let mut clean = 0;
     while clean < words {
         // SAFETY: inside the same RAM as in `paint`; reading live stack words is harmless.
-        let word = unsafe { bottom.add(clean).read_volatile() };
+        let word = unsafe { bottom.wrapping_add(clean).read_volatile() };
         if word != PAINT {
             break;
         }
