@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use mote_engine::format::{Header, MAGIC, MetadataKey};
-use mote_engine::{Isa, Kernels, Model, Observer, ParseError, Session};
+use mote_engine::format::{MAGIC, MetadataKey};
+use mote_engine::{Isa, Kernels, Model, Observer, ParseError, Session, TensorView};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -19,6 +19,10 @@ const MAX_BLOB_BYTES: u64 = u32::MAX as u64;
 #[derive(Clone, Debug)]
 pub struct Blob {
     bytes: AlignedBytes,
+    // Copied out once: parsing proves the whole blob anew.
+    tensors: Vec<TensorView>,
+    names: Vec<String>,
+    labels: Vec<String>,
     provenance: Provenance,
     preprocess: Option<Preprocess>,
 }
@@ -120,7 +124,10 @@ impl Blob {
             .and_then(|json| serde_json::from_str(json).ok())
             .unwrap_or_default();
         let preprocess = text(MetadataKey::Preprocess).and_then(|line| line.parse().ok());
-        Ok(Self { bytes, provenance, preprocess })
+        let lines = |key| text(key).into_iter().flat_map(str::lines).map(str::to_owned).collect();
+        let (names, labels) = (lines(MetadataKey::Names), lines(MetadataKey::Labels));
+        let tensors = (0..model.tensor_count()).filter_map(|index| model.tensor(index)).collect();
+        Ok(Self { bytes, tensors, names, labels, provenance, preprocess })
     }
 
     /// The bytes, on a 16-byte boundary.
@@ -129,13 +136,37 @@ impl Blob {
         &self.bytes
     }
 
-    /// The network.
+    /// The network, parsed and proved anew.
     ///
     /// # Panics
     /// Never: the same bytes were parsed before.
     #[must_use]
     pub fn model(&self) -> Model<'_> {
         Model::parse(&self.bytes).expect("proved by `new`")
+    }
+
+    /// The input, then the output of each operation.
+    #[must_use]
+    pub fn tensors(&self) -> &[TensorView] {
+        &self.tensors
+    }
+
+    /// The network's input.
+    #[must_use]
+    pub fn input(&self) -> &TensorView {
+        &self.tensors[0]
+    }
+
+    /// The network's output.
+    #[must_use]
+    pub fn output(&self) -> &TensorView {
+        &self.tensors[self.tensors.len() - 1]
+    }
+
+    /// Class names; empty when the blob has none.
+    #[must_use]
+    pub fn labels(&self) -> &[String] {
+        &self.labels
     }
 
     /// Where it came from.
@@ -153,19 +184,19 @@ impl Blob {
     /// Name of class `index`: its label, else its number.
     #[must_use]
     pub fn label(&self, index: usize) -> String {
-        self.model().label(index).map_or_else(|| index.to_string(), str::to_owned)
+        self.labels.get(index).cloned().unwrap_or_else(|| index.to_string())
     }
 
     /// Name of tensor `index`: the source's, else its number.
     #[must_use]
     pub fn name(&self, index: usize) -> String {
-        self.model().name(index).map_or_else(|| format!("tensor {index}"), str::to_owned)
+        self.names.get(index).cloned().unwrap_or_else(|| format!("tensor {index}"))
     }
 
     /// The real numbers `values` as the input stores them.
     #[must_use]
     pub fn quantize_input(&self, values: &[f32]) -> Vec<i8> {
-        let input = self.model().input();
+        let input = self.input();
         values.iter().map(|&value| quantize(value, input.scale, input.zero_point)).collect()
     }
 
@@ -174,7 +205,7 @@ impl Blob {
     /// # Errors
     /// [`BlobError::InputLen`], [`BlobError::InputType`].
     pub fn inputs(&self, array: &Array) -> Result<Vec<Vec<i8>>, BlobError> {
-        let expected = self.model().input().len();
+        let expected = self.input().len();
         let total: usize = array.values().len();
         let samples = array.shape().first().copied().unwrap_or(1);
         let fits = total == expected || samples.checked_mul(expected) == Some(total);
@@ -201,7 +232,7 @@ impl Blob {
     /// If the outputs differ in length.
     #[must_use]
     pub fn outputs(&self, outputs: &[Vec<i8>]) -> Array {
-        let shape = self.model().output().shape;
+        let shape = self.output().shape;
         let dims = if shape.pixels() == 1 {
             vec![outputs.len(), shape.channels]
         } else {
@@ -278,19 +309,4 @@ impl<'b> Runner<'b> {
         session.input_mut().copy_from_slice(input);
         session.run_observed(observer).to_vec()
     }
-}
-
-/// Bytes of a blob's sections, for accounting.
-#[must_use]
-pub fn section_bytes(blob: &Blob) -> [(&'static str, usize); 4] {
-    let parsed = *blob.model().blob();
-    [
-        ("weights", parsed.weights().len()),
-        ("parameters", parsed.parameters().len()),
-        (
-            "records",
-            size_of_val(parsed.ops()) + size_of_val(parsed.tensors()) + size_of::<Header>(),
-        ),
-        ("total", parsed.bytes().len()),
-    ]
 }

@@ -106,6 +106,29 @@ pub enum Op {
     Lookup(Box<[i8; 256]>),
 }
 
+impl Op {
+    /// Its weights, for the operations that have some.
+    #[must_use]
+    pub fn weights(&self) -> Option<&Weights> {
+        match self {
+            Self::Conv { weights, .. }
+            | Self::DepthwiseConv { weights, .. }
+            | Self::FullyConnected { weights, .. } => Some(weights),
+            _ => None,
+        }
+    }
+
+    /// The same, to change them.
+    pub fn weights_mut(&mut self) -> Option<&mut Weights> {
+        match self {
+            Self::Conv { weights, .. }
+            | Self::DepthwiseConv { weights, .. }
+            | Self::FullyConnected { weights, .. } => Some(weights),
+            _ => None,
+        }
+    }
+}
+
 /// Symmetric int8 weights with one scale a channel.
 #[derive(Clone, Debug)]
 pub struct Weights {

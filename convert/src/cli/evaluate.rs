@@ -7,9 +7,9 @@ use mote_engine::{Isa, Numerics};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::Serialize;
 
-use super::Usage;
 use super::output::{Output, grouped, percent, table};
 use super::source::{DataArgs, Feed, Skipped, Source, isa, preprocess_of};
+use super::{Usage, rank};
 use crate::blob::{Blob, Runner};
 use crate::data::Dataset;
 use crate::emit::{Metadata, emit};
@@ -88,17 +88,14 @@ impl Network {
     fn outputs(&self) -> usize {
         match self {
             Self::Float(graph) => graph.output_shape().elements(),
-            Self::Int8(blob, _) => blob.model().output().len(),
+            Self::Int8(blob, _) => blob.output().len(),
         }
     }
 
     fn labels(&self) -> Option<Vec<String>> {
         match self {
             Self::Float(graph) => graph.labels.clone(),
-            Self::Int8(blob, _) => {
-                blob.model().label(0)?;
-                Some((0..self.outputs()).map(|class| blob.label(class)).collect())
-            }
+            Self::Int8(blob, _) => (!blob.labels().is_empty()).then(|| blob.labels().to_vec()),
         }
     }
 }
@@ -222,11 +219,8 @@ struct Outcome {
 
 impl Outcome {
     fn new(class: usize, output: &[f32]) -> Self {
-        let before =
-            |a: usize, b: usize| output[a] > output[b] || (output[a] == output[b] && a < b);
-        let rank = (0..output.len()).filter(|&other| before(other, class)).count();
-        let prediction =
-            (1..output.len()).fold(0, |best, other| if before(other, best) { other } else { best });
+        let rank = (0..output.len()).filter(|&other| rank::before(output, other, class)).count();
+        let prediction = rank::best(output);
         Self { class, prediction, rank }
     }
 }

@@ -112,7 +112,7 @@ fn inputs(args: &Args, blob: &Blob) -> anyhow::Result<Vec<Vec<i8>>> {
         return Ok(blob.inputs(&Array::read(path)?)?);
     }
     let Some(picture) = &args.picture else {
-        let input = blob.model().input();
+        let input = blob.input();
         return Ok(vec![vec![input.zero_point; input.len()]]);
     };
     let feed = Feed::for_blob(blob, args.preprocess)?;

@@ -7,7 +7,6 @@ use anyhow::{Context, bail};
 use mote_engine::Numerics;
 use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::Usage;
 use super::output::{Output, grouped};
@@ -16,7 +15,7 @@ use crate::blob::{Blob, Element, Provenance};
 use crate::data::{Content, Dataset};
 use crate::detect;
 use crate::emit::{Metadata, emit};
-use crate::files::write_atomic;
+use crate::files::{sha256_hex, write_atomic};
 use crate::graph::{ElementType, Graph};
 use crate::interpret::Interpreter;
 use crate::lower::lower;
@@ -264,7 +263,6 @@ fn read_labels(path: &PathBuf, classes: usize) -> anyhow::Result<Vec<String>> {
 fn provenance(args: &Args, graph: &Graph, target: Target) -> anyhow::Result<Provenance> {
     let bytes =
         fs::read(&args.model).with_context(|| format!("reading {}", args.model.display()))?;
-    let digest = Sha256::digest(&bytes);
     let element = |element: ElementType| match element {
         ElementType::U8(_) => Element::Uint8,
         _ => Element::Int8,
@@ -275,7 +273,7 @@ fn provenance(args: &Args, graph: &Graph, target: Target) -> anyhow::Result<Prov
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default(),
-        source_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        source_sha256: sha256_hex(&bytes),
         tool: format!("mote {}", env!("CARGO_PKG_VERSION")),
         target: target.name.to_owned(),
         input_type: element(graph.io_type.input),

@@ -108,7 +108,7 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
 
 /// The `top` classes of an output, best first; equal ones in class order.
 pub(super) fn ranked(blob: &Blob, output: &[i8], top: usize) -> Vec<Class> {
-    let tensor = blob.model().output();
+    let tensor = blob.output();
     let mut order: Vec<usize> = (0..output.len()).collect();
     order.sort_by_key(|&class| core::cmp::Reverse(output[class]));
     let class = |class: usize| Class {

@@ -111,11 +111,11 @@ impl Feed {
     }
 
     pub(super) fn for_blob(blob: &Blob, flag: Option<Preprocess>) -> anyhow::Result<Self> {
-        let shape = blob.model().input().shape;
+        let shape = blob.input().shape;
         let preprocess = flag
             .or(blob.preprocess().copied())
             .context("the blob does not say how pictures become its input; give --preprocess")?;
-        let len = blob.model().input().len();
+        let len = blob.input().len();
         Self::with_shape(preprocess, shape.height, shape.width, len)
     }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::output::{Output, grouped, table};
 use super::source::Source;
-use crate::blob::{Blob, section_bytes};
+use crate::blob::Blob;
 use crate::graph::{Graph, Param, QuantizedParam};
 
 /// Shows the layers of a model or a blob: shapes, parameters, MACs, bytes.
@@ -139,7 +139,7 @@ fn of_blob(blob: &Blob) -> Summary {
         non_trainable_parameters: parameters,
         macs: layers.iter().map(|layer| layer.macs).sum(),
         blob_bytes: Some(blob.bytes().len() as u64),
-        weight_bytes: section_bytes(blob)[0].1 as u64,
+        weight_bytes: model.blob().weights().len() as u64,
         arena_bytes: Some(model.arena_bytes() as u64),
         numerics: Some(model.numerics().name()),
         target: Some(provenance.target.clone()),

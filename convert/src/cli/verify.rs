@@ -8,6 +8,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::Serialize;
 
 use super::output::{Output, grouped, percent, table};
+use super::rank;
 use super::source::{DataArgs, Feed, Skipped, isa, open_blob, open_model};
 use crate::blob::{Blob, Runner};
 use crate::graph::Graph;
@@ -85,7 +86,7 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
                 let (mut tally, mut interpreter, mut runner) = match state {
                     Some(state) => state,
                     None => {
-                        let tally = Tally::new(blob.model().tensor_count());
+                        let tally = Tally::new(blob.tensors().len());
                         (tally, Interpreter::new(&graph), Runner::new(&blob, isa)?)
                     }
                 };
@@ -154,8 +155,7 @@ impl Tally {
             if expected.len() != found.len() {
                 continue;
             }
-            let Some(view) = blob.model().tensor(place) else { continue };
-            let energy = &mut self.layers[place];
+            let (view, energy) = (blob.tensors()[place], &mut self.layers[place]);
             for (&expected, &found) in expected.iter().zip(found) {
                 let error = expected - view.dequantize(found);
                 energy.signal += f64::from(expected) * f64::from(expected);
@@ -163,12 +163,7 @@ impl Tally {
                 energy.max_error = energy.max_error.max(error.abs());
             }
         }
-        let best = |before: &dyn Fn(usize, usize) -> bool, len: usize| {
-            (1..len).fold(0, |best, other| if before(other, best) { other } else { best })
-        };
-        let float_best = best(&|a, b| expected[a] > expected[b], expected.len());
-        let int8_best = best(&|a, b| found[a] > found[b], found.len());
-        self.agreed += usize::from(float_best == int8_best);
+        self.agreed += usize::from(rank::best(expected) == rank::best(&found));
         self.count += 1;
         Ok(())
     }

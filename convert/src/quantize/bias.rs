@@ -8,7 +8,7 @@ use crate::emit::{Metadata, emit};
 use crate::graph::Graph;
 use crate::interpret::Interpreter;
 use crate::lower::lower;
-use crate::quantized::{Network, Op, Weights};
+use crate::quantized::Network;
 use crate::target::Target;
 
 /// Sums of a layer's outputs, a channel at a time.
@@ -28,14 +28,14 @@ pub fn correct_bias(
 ) -> anyhow::Result<()> {
     let float = float_means(network, graph, samples)?;
     let layers: Vec<usize> = (0..network.nodes.len())
-        .filter(|&place| weights(&network.nodes[place].op).is_some())
+        .filter(|&place| network.nodes[place].op.weights().is_some())
         .collect();
     for (done, &place) in layers.iter().enumerate() {
         progress(done, layers.len());
         let Some(expected) = &float[place] else { continue };
         let found = int8_means(network, samples, place)?;
         let input_scale = network.nodes[network.nodes[place].inputs[0]].scale;
-        let Some(weights) = weights_mut(&mut network.nodes[place].op) else { continue };
+        let Some(weights) = network.nodes[place].op.weights_mut() else { continue };
         let channels = weights.bias.iter_mut().zip(&weights.scales);
         for ((bias, scale), (expected, found)) in channels.zip(expected.iter().zip(&found)) {
             let step = f64::from(input_scale) * f64::from(*scale);
@@ -45,24 +45,6 @@ pub fn correct_bias(
         }
     }
     Ok(())
-}
-
-fn weights(op: &Op) -> Option<&Weights> {
-    match op {
-        Op::Conv { weights, .. }
-        | Op::DepthwiseConv { weights, .. }
-        | Op::FullyConnected { weights, .. } => Some(weights),
-        _ => None,
-    }
-}
-
-fn weights_mut(op: &mut Op) -> Option<&mut Weights> {
-    match op {
-        Op::Conv { weights, .. }
-        | Op::DepthwiseConv { weights, .. }
-        | Op::FullyConnected { weights, .. } => Some(weights),
-        _ => None,
-    }
 }
 
 /// Mean outputs of the float layers that have the name of an integer layer.
@@ -108,7 +90,7 @@ fn float_means(
 fn int8_means(network: &Network, samples: &[Vec<f32>], place: usize) -> anyhow::Result<Sums> {
     let program = lower(network, Target::host(), Numerics::Fp32)?;
     let blob = Blob::new(emit(&program, &Metadata::default())?)?;
-    let view = blob.model().tensor(place).unwrap_or_else(|| blob.model().output());
+    let view = blob.tensors()[place];
     let channels = view.shape.channels;
     let pixels = pixel_count(view.len(), channels) * sample_count(samples);
     let empty = || vec![0.0; channels];
