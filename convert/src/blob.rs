@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::emit::AlignedBytes;
 use crate::files::{FileError, read_bounded};
+use crate::graph::ElementType;
 use crate::npy::{Array, Values};
 use crate::preprocess::Preprocess;
 
@@ -244,6 +245,15 @@ impl Blob {
             Element::Uint8 => Values::U8(stored.into_iter().map(unflip).collect()),
         };
         Array::new(dims, values).expect("every output has the output's length")
+    }
+}
+
+impl From<ElementType> for Element {
+    fn from(element: ElementType) -> Self {
+        match element {
+            ElementType::U8(_) => Self::Uint8,
+            ElementType::F32 | ElementType::I8(_) => Self::Int8,
+        }
     }
 }
 

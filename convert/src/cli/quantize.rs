@@ -11,12 +11,12 @@ use serde::Serialize;
 use super::Usage;
 use super::output::{Output, grouped};
 use super::source::{Feed, Skipped, open_model, preprocess_of};
-use crate::blob::{Blob, Element, Provenance};
+use crate::blob::{Blob, Provenance};
 use crate::data::{Content, Dataset};
 use crate::detect;
 use crate::emit::{Metadata, emit};
 use crate::files::{sha256_hex, write_atomic};
-use crate::graph::{ElementType, Graph};
+use crate::graph::Graph;
 use crate::interpret::Interpreter;
 use crate::lower::lower;
 use crate::passes;
@@ -263,10 +263,6 @@ fn read_labels(path: &PathBuf, classes: usize) -> anyhow::Result<Vec<String>> {
 fn provenance(args: &Args, graph: &Graph, target: Target) -> anyhow::Result<Provenance> {
     let bytes =
         fs::read(&args.model).with_context(|| format!("reading {}", args.model.display()))?;
-    let element = |element: ElementType| match element {
-        ElementType::U8(_) => Element::Uint8,
-        _ => Element::Int8,
-    };
     Ok(Provenance {
         source: args
             .model
@@ -276,8 +272,8 @@ fn provenance(args: &Args, graph: &Graph, target: Target) -> anyhow::Result<Prov
         source_sha256: sha256_hex(&bytes),
         tool: format!("mote {}", env!("CARGO_PKG_VERSION")),
         target: target.name.to_owned(),
-        input_type: element(graph.io_type.input),
-        output_type: element(graph.io_type.output),
+        input_type: graph.io_type.input.into(),
+        output_type: graph.io_type.output.into(),
     })
 }
 
