@@ -2,8 +2,8 @@
 //!
 //! Every importer ends here and every interpreter (the f32 reference, the trainer, the quantizer) starts here.
 //! A [`Graph`] comes only out of a [`GraphBuilder`], so whoever holds one may rely on this: nodes stand in
-//! topological order, every shape was inferred and agrees with its parameters, every weight is finite, every node
-//! feeds the output, and there is exactly one input.
+//! topological order, no two have one name, every shape was inferred and agrees with its parameters, every weight is
+//! finite, every node feeds the output, and there is exactly one input.
 //!
 //! Networks with several inputs or outputs are refused by the importers, which name the tensors.
 
@@ -23,8 +23,15 @@ pub use shape::{Extent, MAX_ELEMENTS, Padding, Shape, Window};
 pub(crate) use weights::transpose;
 pub use weights::{Weight, WeightRole};
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::preprocess::Preprocess;
+
 /// A node's place in its graph; only meaningful for the graph that it came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct NodeId(usize);
 
 impl NodeId {
@@ -36,7 +43,7 @@ impl NodeId {
 }
 
 /// Affine int8 quantization of a tensor: `real = scale * (q - zero_point)`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quantization {
     /// Step between neighbouring integers; positive and finite.
     pub scale: f32,
@@ -45,7 +52,8 @@ pub struct Quantization {
 }
 
 /// How numbers look outside the network, in the arrays that a caller hands in and gets back.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ElementType {
     /// Plain floats.
     #[default]
@@ -57,7 +65,7 @@ pub enum ElementType {
 }
 
 /// The external types of a network's input and output.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IoType {
     /// What the caller hands in.
     pub input: ElementType,
@@ -66,9 +74,9 @@ pub struct IoType {
 }
 
 /// One layer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Node {
-    /// The source's name of the layer.
+    /// The source's name of the layer; unlike any other's.
     pub name: String,
     /// What it computes.
     pub op: Op,
@@ -93,6 +101,10 @@ pub struct Graph {
     pub labels: Option<Vec<String>>,
     /// External input and output types.
     pub io_type: IoType,
+    /// How pictures become the input, when that is known.
+    pub preprocess: Option<Preprocess>,
+    /// Where the network came from: what whoever made it cared to note, such as the recipe and its seed.
+    pub provenance: BTreeMap<String, String>,
 }
 
 impl Graph {
@@ -146,7 +158,7 @@ impl Graph {
         self.node(self.output).shape
     }
 
-    /// The first node of that name.
+    /// The node of that name.
     #[must_use]
     pub fn node_by_name(&self, name: &str) -> Option<NodeId> {
         self.nodes.iter().position(|node| node.name == name).map(NodeId)
@@ -200,6 +212,8 @@ impl Graph {
         let mut builder = GraphBuilder::new(self.name);
         builder.labels = self.labels;
         builder.io_type = self.io_type;
+        builder.preprocess = self.preprocess;
+        builder.provenance = self.provenance;
         (builder, self.nodes, self.output)
     }
 }

@@ -1,4 +1,4 @@
-//! Files from elsewhere to a [`Graph`]: TFLite and Keras HDF5.
+//! Files to a [`Graph`]: TFLite, Keras HDF5, and Mote's own ([`model_file`]).
 //!
 //! The bytes come from strangers. Every size is checked against the file before anything is allocated, recursion is
 //! bounded, weights must be finite, and whatever is wrong or unsupported is a typed error that names the place.
@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::files::{FileError, read_bounded};
 use crate::graph::Graph;
+use crate::model_file::{self, ModelFileError};
 use keras::KerasError;
 use tflite::TfliteError;
 
@@ -38,6 +39,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Graph, ImportFault> {
     match Format::of(bytes) {
         Some(Format::Tflite) => Ok(tflite::read(bytes)?),
         Some(Format::Keras) => Ok(keras::read(bytes)?),
+        Some(Format::Mote) => Ok(model_file::from_bytes(bytes)?),
         None => Err(ImportFault::Format { guess: guess(bytes) }),
     }
 }
@@ -50,6 +52,8 @@ pub enum Format {
     Tflite,
     /// A Keras model in HDF5.
     Keras,
+    /// A safetensors file of Mote's own.
+    Mote,
 }
 
 impl Format {
@@ -60,6 +64,8 @@ impl Format {
             Some(Self::Tflite)
         } else if bytes.starts_with(HDF5_MAGIC) {
             Some(Self::Keras)
+        } else if is_safetensors(bytes) {
+            Some(Self::Mote)
         } else {
             None
         }
@@ -88,7 +94,7 @@ pub enum ImportError {
 #[non_exhaustive]
 pub enum ImportFault {
     /// No supported format.
-    #[error("{guess}; supported: TensorFlow Lite (.tflite) and Keras HDF5 (.h5, the full model)")]
+    #[error("{guess}; supported: {SUPPORTED}")]
     Format {
         /// What it looks like.
         guess: &'static str,
@@ -99,6 +105,9 @@ pub enum ImportFault {
     /// A Keras file that is damaged or uses what is not supported.
     #[error("Keras: {0}")]
     Keras(#[from] KerasError),
+    /// A file of Mote's own that is damaged or newer than this program.
+    #[error("safetensors: {0}")]
+    ModelFile(#[from] ModelFileError),
 }
 
 fn guess(bytes: &[u8]) -> &'static str {
@@ -112,6 +121,16 @@ fn guess(bytes: &[u8]) -> &'static str {
         "not a model in a known format"
     }
 }
+
+/// The length of a JSON object, then the object.
+fn is_safetensors(bytes: &[u8]) -> bool {
+    bytes.split_first_chunk().is_some_and(|(len, rest)| {
+        rest.first() == Some(&b'{') && u64::from_le_bytes(*len) <= rest.len() as u64
+    })
+}
+
+const SUPPORTED: &str =
+    "TensorFlow Lite (.tflite), Keras HDF5 (.h5, the full model) and Mote's own (.safetensors)";
 
 const HDF5_MAGIC: &[u8] = b"\x89HDF\r\n\x1a\n";
 

@@ -21,6 +21,7 @@ pub mod import;
 pub mod interpret;
 pub mod lower;
 pub mod memory_map;
+pub mod model_file;
 pub mod npy;
 pub mod passes;
 pub mod picture;

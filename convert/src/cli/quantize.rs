@@ -33,7 +33,7 @@ const CORRECTION: usize = 128;
 /// the kind that it will see, labels are not needed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A model (.h5, .tflite).
+    /// A model (.h5, .tflite, .safetensors).
     model: PathBuf,
     /// The blob to write.
     #[arg(short, long, value_name = "OUT.mote")]

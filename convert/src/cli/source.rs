@@ -159,7 +159,7 @@ impl Feed {
     }
 }
 
-/// The preprocessing of a model: the flag, the quantization of its input, or its batch norms under
+/// The preprocessing of a model: the flag, what the model says, the quantization of its input, or its batch norms under
 /// the first pictures of `dataset`.
 pub(super) fn preprocess_of(
     graph: &Graph,
@@ -167,7 +167,7 @@ pub(super) fn preprocess_of(
     dataset: Option<&Dataset>,
 ) -> anyhow::Result<Preprocess> {
     const PICTURES: usize = 16;
-    if let Some(preprocess) = flag {
+    if let Some(preprocess) = flag.or(graph.preprocess) {
         return Ok(preprocess);
     }
     let channels = graph.input_shape().channels();

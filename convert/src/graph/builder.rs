@@ -1,6 +1,9 @@
 //! The way into a [`Graph`]: every node is checked as it comes.
 
+use std::collections::{BTreeMap, HashMap};
+
 use super::{Graph, GraphError, IoType, Node, NodeId, Op, Quantization, Shape, ShapeError, infer};
+use crate::preprocess::Preprocess;
 
 /// A graph in the making.
 ///
@@ -18,17 +21,31 @@ use super::{Graph, GraphError, IoType, Node, NodeId, Op, Quantization, Shape, Sh
 pub struct GraphBuilder {
     name: String,
     nodes: Vec<Node>,
+    /// Taken names, each with the last number that was tried behind it.
+    names: HashMap<String, usize>,
     /// Class names.
     pub labels: Option<Vec<String>>,
     /// External input and output types.
     pub io_type: IoType,
+    /// How pictures become the input, when that is known.
+    pub preprocess: Option<Preprocess>,
+    /// Where the network came from.
+    pub provenance: BTreeMap<String, String>,
 }
 
 impl GraphBuilder {
     /// An empty graph.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), nodes: Vec::new(), labels: None, io_type: IoType::default() }
+        Self {
+            name: name.into(),
+            nodes: Vec::new(),
+            names: HashMap::new(),
+            labels: None,
+            io_type: IoType::default(),
+            preprocess: None,
+            provenance: BTreeMap::new(),
+        }
     }
 
     /// The network's only input.
@@ -66,7 +83,8 @@ impl GraphBuilder {
         })
     }
 
-    /// A whole node; its shape is inferred anew unless it is the input.
+    /// A whole node; its shape is inferred anew unless it is the input, and a name that is taken gets a number, as in
+    /// `relu_1`.
     ///
     /// # Errors
     /// When operands or parameters do not fit.
@@ -91,8 +109,24 @@ impl GraphBuilder {
                 return Err(GraphError::Layer { layer: node.name, position, fault });
             }
         }
+        node.name = self.free_name(node.name);
         self.nodes.push(node);
         Ok(NodeId(position))
+    }
+
+    fn free_name(&mut self, name: String) -> String {
+        let Some(&tried) = self.names.get(&name) else {
+            self.names.insert(name.clone(), 0);
+            return name;
+        };
+        let mut number = tried + 1;
+        while self.names.contains_key(&format!("{name}_{number}")) {
+            number += 1;
+        }
+        let numbered = format!("{name}_{number}");
+        self.names.insert(name, number);
+        self.names.insert(numbered.clone(), 0);
+        numbered
     }
 
     /// A node as it stands now.
@@ -181,6 +215,8 @@ impl GraphBuilder {
             output,
             labels: self.labels,
             io_type: self.io_type,
+            preprocess: self.preprocess,
+            provenance: self.provenance,
         })
     }
 }
@@ -223,6 +259,19 @@ mod tests {
         assert_eq!(graph.output_shape(), Shape::Vector(4 * 3 * 4));
         assert_eq!(graph.total_macs(), 4 * 3 * 4 * 18);
         assert_eq!(graph.readers()[0], vec![graph.node_by_name("a").unwrap()]);
+        Ok(())
+    }
+
+    #[test]
+    fn names_are_unique() -> Result<(), GraphError> {
+        let mut builder = GraphBuilder::new("g");
+        let mut last = builder.input("a", Shape::Vector(1))?;
+        for name in ["a", "a_1", "a"] {
+            last = builder.add(name, Op::Flatten, &[last])?;
+        }
+        let graph = builder.finish(last)?;
+        let names: Vec<_> = graph.nodes().iter().map(|node| node.name.as_str()).collect();
+        assert_eq!(names, ["a", "a_1", "a_1_1", "a_2"]);
         Ok(())
     }
 

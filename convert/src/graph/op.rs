@@ -1,9 +1,12 @@
 //! What a layer computes.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Padding, Param, Shape, Window};
 
 /// A layer's arithmetic. Layouts: maps `[H, W, C]`, filters `[O, H, W, I]`, depthwise filters `[1, H, W, C]`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Op {
     /// Where the picture comes in.
@@ -184,7 +187,8 @@ impl Op {
 }
 
 /// A function of one number that only ever clamps.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Activation {
     /// The number itself.
@@ -197,8 +201,10 @@ pub enum Activation {
     /// `min(max(x, min), max)`, such as TFLite's RELU_N1_TO_1.
     Clamp {
         /// Lower end; may be minus infinity.
+        #[serde(with = "lower_end")]
         min: f32,
         /// Upper end; may be infinity.
+        #[serde(with = "upper_end")]
         max: f32,
     },
 }
@@ -251,3 +257,23 @@ impl Activation {
         }
     }
 }
+
+macro_rules! end {
+    ($name:ident, $open:expr) => {
+        /// JSON knows no infinity: an open end is `null`.
+        mod $name {
+            use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+            pub(super) fn serialize<S: Serializer>(end: &f32, to: S) -> Result<S::Ok, S::Error> {
+                end.is_finite().then_some(*end).serialize(to)
+            }
+
+            pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f32, D::Error> {
+                Ok(Option::deserialize(from)?.unwrap_or($open))
+            }
+        }
+    };
+}
+
+end!(lower_end, f32::NEG_INFINITY);
+end!(upper_end, f32::INFINITY);

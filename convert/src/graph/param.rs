@@ -1,19 +1,24 @@
 //! A parameter tensor of a layer.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::MAX_ELEMENTS;
 
 /// Weights, biases or statistics of a layer.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Its serialized form is a description: the values travel beside it (see [`model_file`](crate::model_file)).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Param {
     /// The source's name.
     pub name: String,
     /// Axes, in the layout that the [`Op`](super::Op) states.
     pub shape: Vec<usize>,
     /// Values; of a quantized source the dequantized ones.
+    #[serde(skip)]
     pub data: Vec<f32>,
     /// The source's integers, when it was quantized.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantized: Option<QuantizedParam>,
 }
 
@@ -21,11 +26,13 @@ pub struct Param {
 ///
 /// `scales` has one entry for the whole tensor or one an output channel (the axis `O` of conv and dense weights, `C` of
 /// depthwise ones), as the source has it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum QuantizedParam {
     /// Weights.
     I8 {
         /// In the order of [`Param::data`].
+        #[serde(skip)]
         values: Vec<i8>,
         /// One, or one an output channel.
         scales: Vec<f32>,
@@ -33,6 +40,7 @@ pub enum QuantizedParam {
     /// Biases.
     I32 {
         /// In the order of [`Param::data`].
+        #[serde(skip)]
         values: Vec<i32>,
         /// One, or one an output channel.
         scales: Vec<f32>,

@@ -2,13 +2,16 @@
 
 use core::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::ShapeError;
 
 /// The most elements that a tensor of one picture may have: a gigabyte of floats.
 pub const MAX_ELEMENTS: usize = 1 << 28;
 
 /// A tensor's shape without the batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "Vec<usize>", try_from = "Vec<usize>")]
 pub enum Shape {
     /// A feature map, `[height, width, channels]`.
     Map {
@@ -87,6 +90,20 @@ impl Shape {
     }
 }
 
+impl From<Shape> for Vec<usize> {
+    fn from(shape: Shape) -> Self {
+        shape.dims()
+    }
+}
+
+impl TryFrom<Vec<usize>> for Shape {
+    type Error = ShapeError;
+
+    fn try_from(dims: Vec<usize>) -> Result<Self, ShapeError> {
+        Self::from_dims(&dims)
+    }
+}
+
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -97,7 +114,7 @@ impl fmt::Display for Shape {
 }
 
 /// Something with a height and a width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Extent {
     /// Along the rows.
     pub height: usize,
@@ -135,7 +152,7 @@ impl fmt::Display for Extent {
 }
 
 /// Rows and columns added around a feature map.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Padding {
     /// Rows above.
     pub top: usize,
@@ -175,7 +192,7 @@ impl Padding {
 }
 
 /// What slides over a feature map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Window {
     /// Taps.
     pub kernel: Extent,

@@ -127,6 +127,35 @@ impl Op {
         weights.into_iter().flatten()
     }
 
+    /// The same, to change them; whoever does keeps their shapes.
+    pub(crate) fn weights_mut(&mut self) -> impl Iterator<Item = (WeightRole, &mut Param)> {
+        use WeightRole::{
+            Beta, Bias, DenseKernel, DepthwiseKernel, Gamma, Kernel, MovingMean, MovingVariance,
+        };
+        let weights = match self {
+            Self::Conv { filter, bias, .. } => {
+                [Some((Kernel, filter)), bias.as_mut().map(|bias| (Bias, bias)), None, None]
+            }
+            Self::DepthwiseConv { filter, bias, .. } => [
+                Some((DepthwiseKernel, filter)),
+                bias.as_mut().map(|bias| (Bias, bias)),
+                None,
+                None,
+            ],
+            Self::Dense { weights, bias, .. } => {
+                [Some((DenseKernel, weights)), bias.as_mut().map(|bias| (Bias, bias)), None, None]
+            }
+            Self::BatchNorm { gamma, beta, mean, variance, .. } => [
+                gamma.as_mut().map(|gamma| (Gamma, gamma)),
+                beta.as_mut().map(|beta| (Beta, beta)),
+                Some((MovingMean, mean)),
+                Some((MovingVariance, variance)),
+            ],
+            _ => [const { None }; 4],
+        };
+        weights.into_iter().flatten()
+    }
+
     /// Parameters, in Keras' order.
     pub fn params(&self) -> impl Iterator<Item = &Param> {
         self.weights().map(|(_, param)| param)

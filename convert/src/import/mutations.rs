@@ -11,6 +11,7 @@ use super::from_bytes;
 use super::keras::sample as keras;
 use super::tflite::sample as tflite;
 use crate::interpret;
+use crate::model_file;
 use crate::testing::shared;
 
 #[test]
@@ -24,6 +25,12 @@ fn damaged_tflite_files() {
 fn damaged_keras_files() {
     let shared = ["mlperf_tiny/pretrainedResnet.h5"];
     damage(with(vec![keras::keras2(), keras::keras3()], &shared), count(1500));
+}
+
+#[test]
+fn damaged_model_files() {
+    let quantized = model_file::to_bytes(&from_bytes(&tflite::int8()).unwrap()).unwrap();
+    damage(vec![model_file::tests::sample(), quantized], count(3000));
 }
 
 fn count(usual: u64) -> u64 {
