@@ -6,7 +6,7 @@
 //! the name, the nodes with their operations, windows and trainable flags, labels, element types, preprocessing and
 //! provenance. Equal graphs give equal bytes.
 //!
-//! A file is untrusted: the network is built anew by [`GraphBuilder`](crate::graph::GraphBuilder), every weight is
+//! A file is untrusted: the network is built anew by [`GraphBuilder`], every weight is
 //! copied once, and what does not fit is an error that names the tensor or the layer.
 
 use std::collections::BTreeMap;
