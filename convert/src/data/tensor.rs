@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Content, DataError, Source};
+use crate::files::sha256_hex;
 use crate::npy::{Array, Dtype, NpyError, Reader, Values};
 use crate::picture::Picture;
 
@@ -49,6 +50,17 @@ impl Tensor {
         };
         let picture = Picture::new(width, height, rgb).ok_or_else(|| self.no_picture())?;
         Ok(Content::Picture(picture))
+    }
+
+    /// Of the bytes of a sample.
+    pub(super) fn digest(&self, index: usize) -> Result<String, DataError> {
+        let row = self.reader.rows(index..index + 1).map_err(|source| npy(&self.path, source))?;
+        Ok(match row.values() {
+            Values::U8(values) => sha256_hex(values),
+            Values::I8(values) => sha256_hex(bytemuck::cast_slice(values)),
+            Values::F32(values) => sha256_hex(bytemuck::cast_slice(values)),
+            _ => return Err(self.no_picture()),
+        })
     }
 
     fn no_picture(&self) -> DataError {
