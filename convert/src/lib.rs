@@ -15,6 +15,7 @@ pub mod detect;
 pub mod emit;
 pub mod fetch;
 pub mod files;
+pub mod fit;
 pub mod flash;
 pub mod graph;
 pub mod import;

@@ -274,7 +274,7 @@ fn triple(text: &str) -> Option<[f32; 3]> {
 }
 
 /// ITU-R BT.601 in 16 bits of fraction. Grey stays what it is: the weights add up to 1.
-fn luma([red, green, blue]: [u8; 3]) -> u8 {
+pub(crate) fn luma([red, green, blue]: [u8; 3]) -> u8 {
     const WEIGHTS: [u32; 3] = [19595, 38470, 7471];
     const { assert!(WEIGHTS[0] + WEIGHTS[1] + WEIGHTS[2] == 1 << 16) };
     let channels = [red, green, blue].into_iter().zip(WEIGHTS);
@@ -353,6 +353,13 @@ impl Taps {
     fn iter(&self) -> impl Iterator<Item = (Range<usize>, &[u32])> {
         self.outputs.iter().map(|(inputs, span)| (inputs.clone(), &self.weights[span.clone()]))
     }
+}
+
+/// The whole picture in another size, distorted if need be: RGB8, `[height, width, 3]`.
+pub(crate) fn resize(picture: &Picture, height: u32, width: u32) -> Vec<u8> {
+    let axis = |size: u32, wanted: u32| Taps::new(size.into(), wanted.into(), 0..wanted.into());
+    let (horizontal, vertical) = (axis(picture.width(), width), axis(picture.height(), height));
+    resample(picture, &View { horizontal, vertical })
 }
 
 /// Rows first, rounded to 8 bits, then columns: the order decides the last bit.

@@ -201,7 +201,8 @@ impl Canvas {
 }
 
 fn crop(picture: &Picture, (height, width): (u32, u32), random: &mut SplitMix) -> Canvas {
-    let upto = |end: u32, random: &mut SplitMix| u32::try_from(random.below(end.into())).unwrap_or(0);
+    let upto =
+        |end: u32, random: &mut SplitMix| u32::try_from(random.below(end.into())).unwrap_or(0);
     if (picture.height(), picture.width()) == (height, width) {
         let pad = (height.min(width) / 8).max(1);
         let (top, left) = (upto(2 * pad + 1, random), upto(2 * pad + 1, random));
@@ -226,7 +227,11 @@ fn crop(picture: &Picture, (height, width): (u32, u32), random: &mut SplitMix) -
             return Canvas::new(resize(&part, height, width), height, width);
         }
     }
-    Canvas::new(Preprocess { crop: 1.0, ..Preprocess::default() }.geometry(picture, height, width), height, width)
+    Canvas::new(
+        Preprocess { crop: 1.0, ..Preprocess::default() }.geometry(picture, height, width),
+        height,
+        width,
+    )
 }
 
 /// `ln(4 / 3)`.

@@ -156,3 +156,88 @@ fn glorot(inputs: usize, outputs: usize, seed: u64) -> Result<Op, GraphError> {
         activation: Activation::None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fit::split::tests::residual;
+    use crate::graph::{Extent, GraphBuilder, Window};
+    use crate::import;
+    use crate::interpret;
+    use crate::testing::shared;
+
+    const CLASSES: [&str; 2] = ["left", "right"];
+
+    fn put(graph: &Graph, cut: NodeId, head: Head, dropout: f32) -> (Graph, NodeId) {
+        let classes = CLASSES.map(String::from);
+        with_head(graph, cut, head, dropout, &classes, 3).unwrap()
+    }
+
+    #[test]
+    fn a_new_classifier_takes_the_place_of_the_old() {
+        let graph = residual();
+        let cut = base_output(&graph).unwrap();
+        assert_eq!(graph.node(cut).name, "conv3");
+        for (head, first, inputs) in [
+            (Head::Gap, "head_pool", 6),
+            (Head::Flatten, "head_flatten", 6 * 64),
+            (Head::Auto, "head_flatten", 6 * 64),
+        ] {
+            let (made, begin) = put(&graph, cut, head, 0.5);
+            assert_eq!(made.node(begin).name, first);
+            assert!(made.node_by_name("dense").is_none());
+            let dense = made.node(made.node_by_name("head_dense").unwrap());
+            assert_eq!(dense.parameters(), 2 * inputs + 2);
+            assert_eq!(made.labels.as_deref(), Some(&CLASSES.map(String::from)[..]));
+            let sum: f32 = interpret::run(&made, &[0.5; 192], |_, _| ()).unwrap().iter().sum();
+            assert!((sum - 1.0).abs() < 1e-5);
+            assert_eq!(put(&made, base_output(&made).unwrap(), head, 0.5).0, made);
+        }
+        assert!(put(&graph, cut, Head::Gap, 0.0).0.node_by_name("head_dropout").is_none());
+    }
+
+    #[test]
+    fn the_rule_of_thumb_counts_channels() {
+        let map = |channels| Shape::Map { height: 3, width: 3, channels };
+        assert_eq!(Head::Auto.over(map(64)), Head::Gap);
+        assert_eq!(Head::Auto.over(map(63)), Head::Flatten);
+        assert_eq!(Head::Flatten.over(map(64)), Head::Flatten);
+    }
+
+    #[test]
+    fn a_last_map_of_one_pixel_is_still_the_base() {
+        // Stride 8 over 8 x 8: everything after the first layer is 1 x 1.
+        let random = &mut SplitMix::new(1);
+        let mut builder = GraphBuilder::new("g");
+        let map = Shape::Map { height: 8, width: 8, channels: 3 };
+        let mut id = builder.input("in", map).unwrap();
+        for (name, inputs, side) in [("a", 3, 8), ("b", 4, 1)] {
+            let conv = Op::Conv {
+                filter: crate::fit::split::tests::param(random, &[4, side, side, inputs], 1.0),
+                bias: None,
+                window: Window::valid(Extent::square(side), Extent::ONE, Extent::ONE),
+                activation: Activation::Relu,
+            };
+            id = builder.add(name, conv, &[id]).unwrap();
+        }
+        id = builder.add("gap", Op::GlobalAvgPool { keep_axes: true }, &[id]).unwrap();
+        id = builder.add("flat", Op::Flatten, &[id]).unwrap();
+        let graph = builder.finish(id).unwrap();
+        assert_eq!(graph.node(base_output(&graph).unwrap()).name, "b");
+    }
+
+    #[test]
+    fn the_pretrained_networks_have_a_base() {
+        for (file, base, channels) in [
+            ("imagenet/mobilenet_v1_0.25_224.h5", "conv_pw_13_relu", 256),
+            ("mlperf_tiny/vww_96.h5", "activation_26", 256),
+            ("mlperf_tiny/pretrainedResnet.h5", "activation_6", 64),
+        ] {
+            let Some(path) = shared("models").map(|models| models.join(file)) else { return };
+            let graph = import::open(&path).unwrap();
+            let node = graph.node(base_output(&graph).unwrap());
+            assert_eq!(node.shape.channels(), channels, "{file}: {}", node.name);
+            assert_eq!(node.name, base, "{file}");
+        }
+    }
+}

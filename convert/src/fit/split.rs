@@ -44,6 +44,8 @@ pub fn split(graph: &Graph, cut: NodeId) -> Result<Split, GraphError> {
     let (mut suffix, nodes, output) = graph.clone().into_builder();
     let mut prefix = GraphBuilder::new(graph.name());
     prefix.io_type.input = suffix.io_type.input;
+    prefix.preprocess = suffix.preprocess.take();
+    prefix.provenance = core::mem::take(&mut suffix.provenance);
     let at = cut.index();
     let mut below = Vec::with_capacity(at + 1);
     for node in &nodes[..=at] {
@@ -210,7 +212,9 @@ pub(crate) mod tests {
         }
         assert_eq!(cuts, 8);
         let inside = graph.node_by_name("conv1").unwrap();
-        assert!(matches!(split(&graph, inside), Err(GraphError::Order { layer }) if layer == "add"));
+        assert!(
+            matches!(split(&graph, inside), Err(GraphError::Order { layer }) if layer == "add")
+        );
     }
 
     #[test]
