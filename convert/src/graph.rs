@@ -17,7 +17,7 @@ mod weights;
 
 pub use builder::GraphBuilder;
 pub use error::{GraphError, ShapeError};
-pub use op::{Activation, Op};
+pub use op::{Activation, BATCH_NORM_MOMENTUM, Op};
 pub use param::{Param, ParamError, QuantizedParam};
 pub use shape::{Extent, MAX_ELEMENTS, Padding, Shape, Window};
 pub(crate) use weights::transpose;
@@ -204,6 +204,15 @@ impl Graph {
     #[must_use]
     pub fn total_macs(&self) -> u64 {
         self.iter().map(|(id, _)| self.macs(id)).sum()
+    }
+
+    /// The weights of one node, to train them; whoever changes them keeps them finite.
+    #[allow(dead_code, reason = "the steps that use it are on their way")]
+    pub(crate) fn weights_mut(
+        &mut self,
+        id: NodeId,
+    ) -> impl Iterator<Item = (WeightRole, &mut Param)> {
+        self.nodes[id.0].op.weights_mut()
     }
 
     /// The graph taken apart, for a pass to build another one from.

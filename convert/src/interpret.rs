@@ -120,7 +120,7 @@ impl<'a> Interpreter<'a> {
                 conv::product(x, &weights.data, x.len(), output);
                 finish(output, bias.as_ref(), *activation);
             }
-            Op::BatchNorm { gamma, beta, mean, variance, epsilon } => {
+            Op::BatchNorm { gamma, beta, mean, variance, epsilon, .. } => {
                 let channels = mean.len();
                 let of = |param: &Option<Param>, channel: usize, absent: f32| {
                     param.as_ref().map_or(absent, |param| param.data[channel])
@@ -327,6 +327,7 @@ mod tests {
             mean: Param::new("m", [2], vec![2.0, 1.0]).unwrap(),
             variance: Param::new("v", [2], vec![3.0, 0.0]).unwrap(),
             epsilon: 1.0,
+            momentum: 0.99,
         })?;
         assert_eq!(norm[..4], [-1.5, 0.0, 0.5, 2.0]);
         Ok(())

@@ -34,3 +34,4 @@ mod random;
 pub mod target;
 #[doc(hidden)]
 pub mod testing;
+pub mod train;

@@ -64,11 +64,18 @@ pub(super) fn infer(op: &Op, inputs: &[Shape]) -> Result<Option<Shape>, ShapeErr
             vector(bias.as_ref(), outputs)?;
             Shape::Vector(outputs)
         }
-        Op::BatchNorm { gamma, beta, mean, variance, epsilon } => {
+        Op::BatchNorm { gamma, beta, mean, variance, epsilon, momentum } => {
             for param in [gamma.as_ref(), beta.as_ref(), Some(mean), Some(variance)] {
                 vector(param, input.channels())?;
             }
             positive("the batch norm's epsilon", *epsilon)?;
+            if !(0.0..=1.0).contains(momentum) {
+                return Err(ShapeError::Constant {
+                    what: "the batch norm's momentum",
+                    value: *momentum,
+                    supported: "it must lie within 0 and 1",
+                });
+            }
             if let Some(&value) = variance.data.iter().find(|&&value| value < 0.0) {
                 let supported = "it must not be negative";
                 return Err(ShapeError::Constant { what: "a moving variance", value, supported });

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Padding, Param, Shape, Window};
 
+/// Keras' default momentum of a batch norm's moving statistics.
+pub const BATCH_NORM_MOMENTUM: f32 = 0.99;
+
 /// A layer's arithmetic. Layouts: maps `[H, W, C]`, filters `[O, H, W, I]`, depthwise filters `[1, H, W, C]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,6 +57,9 @@ pub enum Op {
         variance: Param,
         /// Keeps the root away from 0.
         epsilon: f32,
+        /// Share of the old moving statistics that a training step keeps; Keras' default is
+        /// [`BATCH_NORM_MOMENTUM`].
+        momentum: f32,
     },
     /// An activation on its own.
     Activation(Activation),

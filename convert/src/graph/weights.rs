@@ -243,6 +243,7 @@ mod tests {
             mean: Param::new("mean", [4], ramp(4)).unwrap(),
             variance: Param::new("variance", [4], ramp(4)).unwrap(),
             epsilon: 1e-3,
+            momentum: 0.99,
         };
         let norm = builder.add("bn", norm, &[depthwise])?;
         let graph = builder.finish(norm)?;

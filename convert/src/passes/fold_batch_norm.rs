@@ -35,7 +35,7 @@ struct Affine {
 impl Affine {
     fn of(op: &Op, shape: Shape) -> Option<Self> {
         match op {
-            Op::BatchNorm { gamma, beta, mean, variance, epsilon } => {
+            Op::BatchNorm { gamma, beta, mean, variance, epsilon, .. } => {
                 let channels = mean.len();
                 let gamma = gamma.as_ref().map_or_else(|| vec![1.0; channels], |g| g.data.clone());
                 let beta = beta.as_ref().map_or_else(|| vec![0.0; channels], |b| b.data.clone());

@@ -26,6 +26,7 @@ fn batch_norm(channels: usize, seed: u32) -> Op {
         mean: param("mean", &[channels], seed + 2),
         variance: Param::new("variance", [channels], variance).unwrap(),
         epsilon: 1e-3,
+        momentum: 0.99,
     }
 }
 

@@ -3,7 +3,9 @@
 use super::config::{self, Layer};
 use super::store::Tensor;
 use super::{Importer, KerasError, Scope};
-use crate::graph::{Activation, Extent, NodeId, Op, Padding, Param, Shape, Window, transpose};
+use crate::graph::{
+    Activation, BATCH_NORM_MOMENTUM, Extent, NodeId, Op, Padding, Param, Shape, Window, transpose,
+};
 
 /// The supported classes, for messages.
 pub(super) const SUPPORTED: [&str; 24] = [
@@ -243,6 +245,7 @@ impl Importer {
             mean: self.vector(layer, "moving_mean", scope)?,
             variance: self.vector(layer, "moving_variance", scope)?,
             epsilon: layer.number("epsilon", Some(1e-3))?,
+            momentum: layer.number("momentum", Some(BATCH_NORM_MOMENTUM))?,
         })
     }
 
