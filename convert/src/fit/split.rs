@@ -161,6 +161,7 @@ pub(crate) mod tests {
             mean: param(random, &[4], 0.3),
             variance: Param::new("v", [4], vec![0.5, 1.0, 2.0, 0.25]).unwrap(),
             epsilon: 1e-3,
+            momentum: 0.99,
         };
         let norm = builder.add("bn", norm, &[add]).unwrap();
         let conv3 = builder.add("conv3", conv(random, 6, 4), &[norm]).unwrap();
