@@ -6,11 +6,17 @@
 
 mod bias;
 mod calibrate;
+mod equalize;
 mod multiplier;
+mod post_training;
+mod rounding;
 
 pub use bias::correct_bias;
 pub use calibrate::{Calibration, Histograms, Ranges};
+pub use equalize::{ChannelStatistics, equalize};
 pub use multiplier::{FixedPoint, quantize_multiplier};
+pub use post_training::post_training;
+pub use rounding::{Covariances, round_weights};
 
 use mote_kernels::{Clamp, Shape};
 use thiserror::Error;

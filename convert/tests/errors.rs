@@ -104,7 +104,6 @@ fn a_layer_without_integer_kernel() {
         calibration.observe(&graph, id, values).unwrap();
     })
     .unwrap();
-    calibration.next_sample();
     let error = quantize(&graph, Some(&calibration.finish().unwrap())).unwrap_err();
     assert!(matches!(error, QuantizeError::Unsupported { position: 1, .. }));
     says(&error.to_string(), &["`scaled`", "rescale", "number 1", "int8"]);

@@ -78,7 +78,6 @@ fn the_demo_network_on_the_chip() {
             calibration.observe(&graph, id, values).expect("finite values");
         })
         .expect("the input's length");
-        calibration.next_sample();
     }
     let ranges = calibration.finish().expect("samples");
     let network = quantize(&graph, Some(&ranges)).expect("quantizes");

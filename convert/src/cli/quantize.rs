@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use mote_engine::Numerics;
-use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::Serialize;
 
 use super::Usage;
@@ -17,15 +17,11 @@ use crate::detect;
 use crate::emit::{Metadata, emit};
 use crate::files::{sha256_hex, write_atomic};
 use crate::graph::Graph;
-use crate::interpret::Interpreter;
 use crate::lower::lower;
 use crate::passes;
 use crate::preprocess::Preprocess;
-use crate::quantize::{Calibration, Histograms, Ranges, correct_bias, quantize};
+use crate::quantize::{post_training, quantize};
 use crate::target::{TARGETS, Target};
-
-/// Samples that biases are corrected on.
-const CORRECTION: usize = 128;
 
 /// Turns a model into a blob: int8, planned, packed for a machine.
 ///
@@ -130,10 +126,9 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
             let feed = Feed::new(preprocess, &graph)?;
             let samples = tensors(dataset, &feed, &skipped);
             used = samples.len();
-            let ranges = calibrate(&graph, &samples, is_pictures.then_some(preprocess), *output)?;
-            let mut network = quantize(&graph, Some(&ranges))?;
-            let progress = output.progress(0, "correcting");
-            correct_bias(&mut network, &graph, &samples[..used.min(CORRECTION)], &|done, all| {
+            let range = is_pictures.then(|| detect::range(&preprocess));
+            let progress = output.progress(0, "quantizing");
+            let network = post_training(graph.clone(), &samples, range, &|done, all| {
                 progress.set_length(all as u64);
                 progress.set_position(done as u64);
             })?;
@@ -176,69 +171,6 @@ fn tensors(dataset: &Dataset, feed: &Feed, skipped: &Skipped) -> Vec<Vec<f32>> {
             skipped.keep(feed.tensor(&sample))
         })
         .collect()
-}
-
-/// Runs the float network on every sample, once for the ranges of its layers and once for how
-/// often they give which values.
-fn calibrate(
-    graph: &Graph,
-    samples: &[Vec<f32>],
-    preprocess: Option<Preprocess>,
-    output: Output,
-) -> anyhow::Result<Ranges> {
-    let progress = output.progress(2 * samples.len(), "calibrating");
-    let calibration = samples
-        .par_iter()
-        .try_fold(
-            || Calibration::new(graph),
-            |mut calibration, sample| {
-                let mut fault = None;
-                Interpreter::new(graph).run(sample, |id, values| {
-                    if let Err(error) = calibration.observe(graph, id, values) {
-                        fault.get_or_insert(error);
-                    }
-                })?;
-                calibration.next_sample();
-                progress.inc(1);
-                match fault {
-                    None => anyhow::Ok(calibration),
-                    Some(fault) => Err(fault.into()),
-                }
-            },
-        )
-        .try_reduce(
-            || Calibration::new(graph),
-            |mut a, b| {
-                a.merge(&b);
-                Ok(a)
-            },
-        )?;
-    let widest = calibration.finish()?;
-    let histograms = samples
-        .par_iter()
-        .try_fold(
-            || Histograms::new(&widest),
-            |mut histograms, sample| {
-                Interpreter::new(graph).run(sample, |id, values| histograms.observe(id, values))?;
-                progress.inc(1);
-                anyhow::Ok(histograms)
-            },
-        )
-        .try_reduce(
-            || Histograms::new(&widest),
-            |mut a, b| {
-                a.merge(&b);
-                Ok(a)
-            },
-        )?;
-    progress.finish_and_clear();
-    let mut ranges = histograms.best_ranges(graph);
-    if let Some(preprocess) = preprocess {
-        // Every pixel value can occur, whatever the calibration pictures show.
-        let (min, max) = detect::range(&preprocess);
-        ranges.set(graph.input(), min, max);
-    }
-    Ok(ranges)
 }
 
 fn parse_numerics(name: &str) -> anyhow::Result<Numerics> {

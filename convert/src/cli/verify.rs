@@ -50,20 +50,29 @@ struct Layer {
     r#type: &'static str,
     /// Signal-to-quantization-noise ratio; `null` when there was no noise.
     sqnr_db: Option<f64>,
-    max_error: f32,
 }
 
-/// Energy of the signal and of the error of one tensor.
+/// Products of a channel's float values and its int8 values, summed.
+///
+/// Quantizing may scale a channel and what reads it the other way, so each channel is compared up to
+/// a gain: the one with the least error.
 #[derive(Clone, Copy, Debug, Default)]
 struct Energy {
-    signal: f64,
-    noise: f64,
-    max_error: f32,
+    float: f64,
+    int8: f64,
+    both: f64,
+}
+
+impl Energy {
+    fn noise(self) -> f64 {
+        if self.int8 > 0.0 { self.float - self.both * self.both / self.int8 } else { self.float }
+    }
 }
 
 #[derive(Debug)]
 struct Tally {
-    layers: Vec<Energy>,
+    /// For each tensor its channels.
+    layers: Vec<Vec<Energy>>,
     agreed: usize,
     count: usize,
 }
@@ -86,7 +95,7 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
                 let (mut tally, mut interpreter, mut runner) = match state {
                     Some(state) => state,
                     None => {
-                        let tally = Tally::new(blob.tensors().len());
+                        let tally = Tally::new(&blob);
                         (tally, Interpreter::new(&graph), Runner::new(&blob, isa)?)
                     }
                 };
@@ -129,8 +138,10 @@ fn pair(graph: &Graph, blob: &Blob) -> anyhow::Result<Vec<Option<usize>>> {
 }
 
 impl Tally {
-    fn new(tensors: usize) -> Self {
-        Self { layers: vec![Energy::default(); tensors], agreed: 0, count: 0 }
+    fn new(blob: &Blob) -> Self {
+        let channels = blob.tensors().iter().map(|tensor| tensor.shape.channels);
+        let layers = channels.map(|channels| vec![Energy::default(); channels]).collect();
+        Self { layers, agreed: 0, count: 0 }
     }
 
     fn compare(
@@ -155,12 +166,14 @@ impl Tally {
             if expected.len() != found.len() {
                 continue;
             }
-            let (view, energy) = (blob.tensors()[place], &mut self.layers[place]);
-            for (&expected, &found) in expected.iter().zip(found) {
-                let error = expected - view.dequantize(found);
-                energy.signal += f64::from(expected) * f64::from(expected);
-                energy.noise += f64::from(error) * f64::from(error);
-                energy.max_error = energy.max_error.max(error.abs());
+            let (view, energies) = (blob.tensors()[place], &mut self.layers[place]);
+            let channels = energies.len();
+            for (index, (&float, &int8)) in expected.iter().zip(found).enumerate() {
+                let (float, int8) = (f64::from(float), f64::from(view.dequantize(int8)));
+                let energy = &mut energies[index % channels];
+                energy.float += float * float;
+                energy.int8 += int8 * int8;
+                energy.both += float * int8;
             }
         }
         self.agreed += usize::from(rank::best(expected) == rank::best(&found));
@@ -171,10 +184,10 @@ impl Tally {
     fn merge(mut self, other: &Self) -> Self {
         self.agreed += other.agreed;
         self.count += other.count;
-        for (mine, theirs) in self.layers.iter_mut().zip(&other.layers) {
-            mine.signal += theirs.signal;
-            mine.noise += theirs.noise;
-            mine.max_error = mine.max_error.max(theirs.max_error);
+        for (mine, theirs) in self.layers.iter_mut().flatten().zip(other.layers.iter().flatten()) {
+            mine.float += theirs.float;
+            mine.int8 += theirs.int8;
+            mine.both += theirs.both;
         }
         self
     }
@@ -186,16 +199,19 @@ impl Tally {
             .layers
             .iter()
             .enumerate()
-            .filter(|(_, energy)| energy.signal > 0.0)
-            .map(|(index, energy)| Layer {
+            .map(|(index, channels)| {
+                let signal: f64 = channels.iter().map(|channel| channel.float).sum();
+                (index, signal, channels.iter().map(|channel| channel.noise()).sum::<f64>())
+            })
+            .filter(|(_, signal, _)| *signal > 0.0)
+            .map(|(index, signal, noise)| Layer {
                 name: blob.name(index),
                 r#type: index
                     .checked_sub(1)
                     .and_then(|op| model.kind(op))
                     .map_or("input", mote_engine::OpKind::name),
-                sqnr_db: (energy.noise > 0.0)
-                    .then(|| 10.0 * (energy.signal / energy.noise).log10()),
-                max_error: energy.max_error,
+                // Less than what the sums themselves are rounded by is none.
+                sqnr_db: (noise > signal * 1e-13).then(|| 10.0 * (signal / noise).log10()),
             })
             .collect();
         let mut order: Vec<&Layer> = layers.iter().filter(|l| l.sqnr_db.is_some()).collect();
@@ -217,13 +233,12 @@ impl Observer for Tensors {
 }
 
 fn text(report: &Report) -> String {
-    let mut table = table(&["layer", "type", "SQNR dB", "max error"], 2);
+    let mut table = table(&["layer", "type", "SQNR dB"], 2);
     for layer in &report.layers {
         table.add_row([
             layer.name.clone(),
             layer.r#type.to_owned(),
             layer.sqnr_db.map_or_else(|| "exact".to_owned(), |db| format!("{db:.1}")),
-            format!("{:.4}", layer.max_error),
         ]);
     }
     format!(

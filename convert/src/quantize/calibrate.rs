@@ -23,8 +23,8 @@ impl Calibration {
         Self { min: vec![0.0; nodes], max: vec![0.0; nodes], samples: 0 }
     }
 
-    /// Widens the ranges by the outputs of one layer on one sample. Zero is always in range, so
-    /// that padding and ReLU are exact.
+    /// Widens the ranges by the outputs of one layer on one sample; those of the last layer end the
+    /// sample. Zero is always in range, so that padding and ReLU are exact.
     ///
     /// # Errors
     /// [`QuantizeError::NotFinite`].
@@ -43,12 +43,8 @@ impl Calibration {
             *min = min.min(value);
             *max = max.max(value);
         }
+        self.samples += usize::from(id == graph.output());
         Ok(())
-    }
-
-    /// One sample is done.
-    pub fn next_sample(&mut self) {
-        self.samples += 1;
     }
 
     /// Joins what another thread has seen.

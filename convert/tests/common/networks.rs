@@ -32,7 +32,6 @@ pub fn blob(graph: &Graph, numerics: Numerics, target: &str) -> AlignedBytes {
             calibration.observe(graph, id, values).unwrap();
         })
         .unwrap();
-        calibration.next_sample();
     }
     let network = quantize(graph, Some(&calibration.finish().unwrap())).unwrap();
     let program = lower(&network, Target::from_name(target).unwrap(), numerics).unwrap();
