@@ -85,6 +85,12 @@ impl Picture {
     pub fn rgb(&self) -> &[u8] {
         &self.rgb
     }
+
+    /// The picture with every byte changed.
+    #[must_use]
+    pub fn map(&self, change: impl Fn(u8) -> u8) -> Self {
+        Self { rgb: self.rgb.iter().map(|&byte| change(byte)).collect(), ..*self }
+    }
 }
 
 /// Why a picture could not be had.

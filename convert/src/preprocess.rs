@@ -15,7 +15,7 @@ use crate::picture::Picture;
 ///
 /// As text, for metadata and for `--preprocess`: `scaling=tf crop=0.875 channels=rgb`, in any
 /// order, each part optional; a scaling may stand for itself: `caffe` is
-/// `scaling=caffe crop=0.875 channels=bgr`.
+/// `scaling=caffe crop=0.875 channels=bgr`. `pixels=signed` is for pictures whose bytes are int8.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Preprocess {
@@ -25,6 +25,19 @@ pub struct Preprocess {
     pub crop: f32,
     /// The values that the pixels become.
     pub scaling: Scaling,
+    /// How the picture's bytes are to be read.
+    pub pixels: Pixels,
+}
+
+/// How a picture's bytes say how bright a pixel is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pixels {
+    /// 0 is black, 255 white, as in every picture that is one.
+    #[default]
+    Unsigned,
+    /// int8 in the bytes of a picture, -128 is black, 127 white: what some examples for
+    /// microcontrollers keep as .bmp files, whose bytes go straight into an int8 input.
+    Signed,
 }
 
 /// The channels that a network takes, in its order.
@@ -70,7 +83,7 @@ impl Preprocess {
     #[must_use]
     pub fn new(scaling: Scaling) -> Self {
         let channels = if scaling == Scaling::Caffe { Channels::Bgr } else { Channels::Rgb };
-        Self { channels, crop: DEFAULT_CROP, scaling }
+        Self { channels, crop: DEFAULT_CROP, scaling, pixels: Pixels::Unsigned }
     }
 
     /// The pixels of the part of the picture that the network sees: RGB8, `[height, width, 3]`.
@@ -81,6 +94,10 @@ impl Preprocess {
     /// so that it gives the same pixels.
     #[must_use]
     pub fn geometry(&self, picture: &Picture, height: u32, width: u32) -> Vec<u8> {
+        if self.pixels == Pixels::Signed {
+            let unsigned = Self { pixels: Pixels::Unsigned, ..*self };
+            return unsigned.geometry(&picture.map(|byte| byte ^ 0x80), height, width);
+        }
         if (picture.height(), picture.width()) == (height, width) {
             return picture.rgb().to_vec();
         }
@@ -198,10 +215,13 @@ impl Scaling {
 
 impl fmt::Display for Preprocess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { channels, crop, scaling } = self;
+        let Self { channels, crop, scaling, pixels } = self;
         write!(f, "scaling={} crop={crop} channels={}", scaling.name(), channels.name())?;
         if let Scaling::Custom { mean: [a, b, c], std: [d, e, g] } = scaling {
             write!(f, " mean={a},{b},{c} std={d},{e},{g}")?;
+        }
+        if *pixels == Pixels::Signed {
+            write!(f, " pixels=signed")?;
         }
         Ok(())
     }
@@ -213,6 +233,7 @@ impl FromStr for Preprocess {
     fn from_str(text: &str) -> Result<Self, PreprocessError> {
         let (mut channels, mut crop, mut scaling) = (None, DEFAULT_CROP, "raw");
         let (mut mean, mut std) = ([0.0; 3], [1.0; 3]);
+        let mut pixels = Pixels::Unsigned;
         for part in text.split_whitespace() {
             let bad = || PreprocessError(part.into());
             match part.split_once('=').unwrap_or(("scaling", part)) {
@@ -224,6 +245,8 @@ impl FromStr for Preprocess {
                     let all = [Channels::Rgb, Channels::Bgr, Channels::Grey];
                     channels = Some(all.into_iter().find(|c| c.name() == name).ok_or_else(bad)?);
                 }
+                ("pixels", "unsigned") => pixels = Pixels::Unsigned,
+                ("pixels", "signed") => pixels = Pixels::Signed,
                 ("mean", values) => mean = triple(values).ok_or_else(bad)?,
                 ("std", values) => {
                     std = triple(values).filter(|std| !std.contains(&0.0)).ok_or_else(bad)?;
@@ -237,7 +260,7 @@ impl FromStr for Preprocess {
         };
         let scaling = scaling.ok_or_else(|| PreprocessError(text.into()))?;
         let default = Self::new(scaling);
-        Ok(Self { channels: channels.unwrap_or(default.channels), crop, scaling })
+        Ok(Self { channels: channels.unwrap_or(default.channels), crop, scaling, pixels })
     }
 }
 
@@ -260,7 +283,7 @@ impl TryFrom<String> for Preprocess {
 #[error(
     "preprocessing {0:?} is not understood; expected raw, unit, tf, torch, caffe, offset128 or \
      `custom mean=R,G,B std=R,G,B`, and optionally crop=0.875 (above 0, up to 1) and \
-     channels=rgb|bgr|grey"
+     channels=rgb|bgr|grey and pixels=signed"
 )]
 pub struct PreprocessError(String);
 
@@ -544,5 +567,13 @@ mod tests {
             let error = wrong.parse::<Preprocess>().unwrap_err().to_string();
             assert!(error.contains(wrong) && error.contains("offset128"), "{error}");
         }
+    }
+
+    #[test]
+    fn signed_pixels_are_turned_around() {
+        let rule = "unit pixels=signed".parse::<Preprocess>().unwrap();
+        assert_eq!(rule.to_string().parse(), Ok(rule));
+        let picture = Picture::new(2, 1, vec![0x80, 0x80, 0x80, 0x7f, 0x7f, 0x7f]).unwrap();
+        assert_eq!(rule.tensor_f32(&picture, 1, 2), [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
     }
 }

@@ -299,6 +299,16 @@ impl Builder<'_> {
     }
 }
 
+/// [`check_accumulator`] for every layer of a network whose weights or biases were changed.
+fn check_accumulators(network: &Network) -> Result<(), QuantizeError> {
+    for node in &network.nodes {
+        if let Some(weights) = node.op.weights() {
+            check_accumulator(&node.name, weights, network.nodes[node.inputs[0]].zero_point)?;
+        }
+    }
+    Ok(())
+}
+
 /// Proves that no input can make a sum leave int32: what the kernels compute modulo 2^32 is then
 /// the true sum.
 fn check_accumulator(layer: &str, weights: &Weights, zero_point: i8) -> Result<(), QuantizeError> {

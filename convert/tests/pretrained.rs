@@ -7,14 +7,21 @@
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use mote_convert::blob::{Blob, Runner};
 use mote_convert::data::{Content, Dataset, Sample};
+use mote_convert::emit::{Metadata, emit};
 use mote_convert::graph::{Graph, Shape};
 use mote_convert::import;
 use mote_convert::interpret::{self, Interpreter};
+use mote_convert::lower::lower;
 use mote_convert::passes;
 use mote_convert::picture::Picture;
-use mote_convert::preprocess::{Preprocess, Scaling};
+use mote_convert::preprocess::{Pixels, Preprocess, Scaling};
+use mote_convert::quantize::post_training;
+use mote_convert::target::Target;
 use mote_convert::testing::shared;
+use mote_engine::{Isa, Numerics};
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 /// ResNet-8 of MLPerf Tiny is known to be right on exactly 8719 of the 10,000 test pictures.
 #[test]
@@ -38,11 +45,10 @@ fn visual_wake_words_tells_persons() {
     let Some(tflite) = graph("mlperf_tiny/vww_96_float.tflite") else { return };
     assert!(distance(&keras, &tflite, 1.0) < 1e-4);
     // These pictures hold int8 pixels, 128 below the real ones and wrapped around.
+    let preprocess = Preprocess { pixels: Pixels::Signed, ..Preprocess::new(Scaling::Unit) };
     for (name, class) in [("person", 1), ("no_person", 0)] {
         let Some(path) = shared(&format!("pictures/{name}.bmp")) else { return };
-        let picture = Picture::open(path).unwrap();
-        let unit = |pixel: &u8| f32::from(pixel ^ 128) / 255.0;
-        let input: Vec<f32> = picture.rgb().iter().map(unit).collect();
+        let input = preprocess.tensor_f32(&Picture::open(path).unwrap(), 96, 96);
         let scores = interpret::run(&keras, &input, |_, _| ()).unwrap();
         assert!(scores[class] > 0.8, "{name}: {scores:?}");
     }
@@ -56,6 +62,28 @@ fn mobilenet_v1_has_its_known_accuracy() {
     assert_eq!(graph.parameters(), 475_544);
     let correct = correct(&graph, &data, Scaling::Tf);
     assert!((286..=290).contains(&correct), "{correct} of 500, 288 expected");
+
+    // On int8 it loses at most a point.
+    let preprocess = Preprocess::new(Scaling::Tf);
+    let tensor = |index: &usize| {
+        let Content::Picture(picture) = data.sample(*index).unwrap().content else { panic!() };
+        preprocess.tensor_f32(&picture, 224, 224)
+    };
+    let inputs: Vec<Vec<f32>> =
+        (0..data.len()).collect::<Vec<_>>().par_iter().map(tensor).collect();
+    let graph = passes::standard(graph).unwrap();
+    let samples: Vec<Vec<f32>> = inputs.iter().step_by(2).cloned().collect();
+    let network = post_training(graph, &samples, Some((-1.0, 1.0)), &|_, _| {}).unwrap();
+    let program = lower(&network, Target::host(), Numerics::Fp32).unwrap();
+    let blob = Blob::new(emit(&program, &Metadata::default()).unwrap()).unwrap();
+    let is_right = |(index, input): (usize, &Vec<f32>)| {
+        let mut runner = Runner::new(&blob, Isa::best()).unwrap();
+        let scores = runner.run(&blob.quantize_input(input));
+        let best = (0..scores.len()).rev().max_by_key(|&class| scores[class]);
+        best == data.label(index)
+    };
+    let on_int8 = inputs.par_iter().enumerate().filter(|&sample| is_right(sample)).count();
+    assert!(on_int8 + 5 >= correct, "{on_int8} of 500 on int8, {correct} on float");
 }
 
 #[test]

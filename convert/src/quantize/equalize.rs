@@ -88,10 +88,7 @@ pub fn equalize(graph: Graph, statistics: &ChannelStatistics) -> Result<Graph, G
 fn is_scalable(op: &Op) -> bool {
     let is_weighted = matches!(op, Op::Conv { .. } | Op::DepthwiseConv { .. } | Op::Dense { .. });
     is_weighted
-        && matches!(
-            op.activation(),
-            Some(Activation::None | Activation::Relu | Activation::Relu6)
-        )
+        && matches!(op.activation(), Some(Activation::None | Activation::Relu | Activation::Relu6))
 }
 
 /// The weighted layer that alone reads `id`.
@@ -309,7 +306,8 @@ mod tests {
             assert!((expected - found).abs() <= 1e-5 * expected.abs().max(1.0));
         }
         let spread = |statistics: &ChannelStatistics| {
-            let peaks = statistics.0[1].iter().map(|channel| channel.peak).filter(|&peak| peak > 0.0);
+            let peaks =
+                statistics.0[1].iter().map(|channel| channel.peak).filter(|&peak| peak > 0.0);
             peaks.clone().fold(0.0, f32::max) / peaks.fold(f32::MAX, f32::min)
         };
         assert!(spread(&before) > 20.0, "{}", spread(&before));

@@ -80,6 +80,7 @@ pub fn post_training(
     round_weights(&mut network, &graph, &covariances);
     let before = PASSES * samples.len();
     correct_bias(&mut network, &graph, corrected, &|layer, _| progress(before + layer, total))?;
+    super::check_accumulators(&network)?;
     Ok(network)
 }
 

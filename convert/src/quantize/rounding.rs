@@ -136,7 +136,9 @@ impl Patches<'_> {
         let mut patch = Vec::with_capacity(self.window.kernel.area() * channels);
         for tap in self.taps(row, column) {
             match tap {
-                Some(pixel) => patch.extend_from_slice(&self.values[pixel * channels..][..channels]),
+                Some(pixel) => {
+                    patch.extend_from_slice(&self.values[pixel * channels..][..channels])
+                }
                 None => patch.resize(patch.len() + channels, 0.0),
             }
         }
@@ -179,7 +181,7 @@ impl Moments {
             f64::from(self.second[i * depth + j]) / count - mean(i) * mean(j)
         };
         let damping = (0..depth).map(|i| variance(i, i)).sum::<f64>() / depth as f64 * DAMPING;
-        if self.count < 2 || !(damping > f64::MIN_POSITIVE) {
+        if self.count < 2 || damping.is_nan() || damping <= f64::MIN_POSITIVE {
             return None;
         }
         // The strongest inputs are rounded first, while all others can still make up for it.
@@ -187,7 +189,8 @@ impl Moments {
         order.sort_by(|&a, &b| variance(a, a).total_cmp(&variance(b, b)));
         let mut matrix: Vec<f64> = Vec::with_capacity(depth * depth);
         for &i in &order {
-            matrix.extend(order.iter().map(|&j| variance(i, j) + if i == j { damping } else { 0.0 }));
+            matrix
+                .extend(order.iter().map(|&j| variance(i, j) + if i == j { damping } else { 0.0 }));
         }
         upper_factor(&mut matrix, depth).then_some(Lattice { order, factor: matrix })
     }
@@ -199,7 +202,7 @@ fn upper_factor(matrix: &mut [f64], n: usize) -> bool {
     for k in 0..n {
         let (above, below) = matrix.split_at_mut((k + 1) * n);
         let row = &mut above[k * n + k..];
-        if !(row[0] > 0.0) {
+        if row[0].is_nan() || row[0] <= 0.0 {
             return false;
         }
         let root = row[0].sqrt();
@@ -269,16 +272,13 @@ fn round_rows(
     lattices: &[Option<Lattice>],
 ) {
     let depth = weights.depth;
-    weights
-        .values
-        .par_chunks_exact_mut(depth)
-        .zip(weights.scales.par_iter())
-        .enumerate()
-        .for_each(|(row, (values, &scale))| {
+    weights.values.par_chunks_exact_mut(depth).zip(weights.scales.par_iter()).enumerate().for_each(
+        |(row, (values, &scale))| {
             if let Some(lattice) = &lattices[lattice(row)] {
                 values.copy_from_slice(&lattice.round(&data[row * depth..][..depth], scale));
             }
-        });
+        },
+    );
 }
 
 #[cfg(test)]
