@@ -207,12 +207,22 @@ impl Graph {
     }
 
     /// The weights of one node, to train them; whoever changes them keeps them finite.
-    #[allow(dead_code, reason = "the steps that use it are on their way")]
     pub(crate) fn weights_mut(
         &mut self,
         id: NodeId,
     ) -> impl Iterator<Item = (WeightRole, &mut Param)> {
         self.nodes[id.0].op.weights_mut()
+    }
+
+    /// Every trainable weight with the name of its layer, in the order of [`weights`](Self::weights).
+    pub(crate) fn trainable_weights_mut(
+        &mut self,
+    ) -> impl Iterator<Item = (&str, WeightRole, &mut Param)> {
+        let trainable = self.nodes.iter_mut().filter(|node| node.trainable);
+        trainable.flat_map(|node| {
+            let weights = node.op.weights_mut().filter(|(role, _)| !role.is_statistic());
+            weights.map(|(role, param)| (&node.name[..], role, param))
+        })
     }
 
     /// The graph taken apart, for a pass to build another one from.

@@ -4,8 +4,9 @@
 //! trainer and the quantized engine are checked against this.
 
 mod conv;
-mod pool;
+pub(crate) mod pool;
 
+pub(crate) use conv::Taps;
 use thiserror::Error;
 
 use crate::graph::{Activation, Graph, Node, NodeId, Op, Param};
@@ -149,7 +150,10 @@ impl<'a> Interpreter<'a> {
                 pool::max((shape, x), window, (node.shape, output));
                 finish(output, None, *activation);
             }
-            Op::GlobalAvgPool { .. } => pool::global_average((shape, x), output),
+            Op::GlobalAvgPool { .. } => {
+                output.resize(shape.channels(), 0.0);
+                pool::global_average((shape, x), output);
+            }
             Op::Pad(padding) => {
                 output.resize(node.shape.elements(), 0.0);
                 pool::pad((shape, x), *padding, (node.shape, output));

@@ -4,17 +4,26 @@
 //! Graph --Trainer::new--> Trainer --step(Batch, Optimizer)--> Trainer --into_graph--> Graph
 //! ```
 
+mod chunk;
+mod depthwise;
+mod engine;
 mod error;
-#[allow(dead_code, reason = "the steps that use it are on their way")]
+mod loss;
+mod norm;
 mod optimizer;
+mod pool;
+mod product;
+mod program;
 mod schedule;
+mod windows;
 
 pub use error::TrainError;
 pub use optimizer::Optimizer;
 pub use schedule::Schedule;
 
 use crate::graph::{Graph, Shape};
-use crate::interpret;
+use engine::Engine;
+use optimizer::Parameter;
 
 /// Pictures with what they show.
 #[derive(Clone, Copy, Debug)]
@@ -51,15 +60,18 @@ pub struct Gradients {
 #[derive(Debug)]
 pub struct Predictor {
     graph: Graph,
+    engine: Engine,
     output: Vec<f32>,
 }
 
 impl Predictor {
     /// A predictor of this graph. Fold its batch norms first ([`passes::standard`](crate::passes::standard)): it is
     /// faster then.
-    #[must_use]
-    pub fn new(graph: Graph) -> Self {
-        Self { graph, output: Vec::new() }
+    ///
+    /// # Errors
+    /// [`TrainError::Unsupported`].
+    pub fn new(graph: Graph) -> Result<Self, TrainError> {
+        Ok(Self { engine: Engine::new(&graph)?, graph, output: Vec::new() })
     }
 
     /// The graph.
@@ -73,30 +85,21 @@ impl Predictor {
     /// # Errors
     /// [`TrainError::Batch`].
     pub fn predict(&mut self, batch: &[f32]) -> Result<&[f32], TrainError> {
-        predict(&self.graph, batch, &mut self.output)?;
+        self.engine.predict(&self.graph, batch, &mut self.output)?;
         Ok(&self.output)
     }
 }
 
-fn predict(graph: &Graph, batch: &[f32], output: &mut Vec<f32>) -> Result<(), TrainError> {
-    output.clear();
-    for picture in batch.chunks(graph.input_shape().elements()) {
-        let scores =
-            interpret::run(graph, picture, |_, _| ()).map_err(|error| TrainError::Batch {
-                what: "input elements",
-                expected: error.expected,
-                found: error.found,
-            })?;
-        output.extend(scores);
-    }
-    Ok(())
-}
-
 /// A graph with all that is needed to train it.
+///
+/// A node that is not `trainable` keeps every weight to the bit; a batch norm among them runs on its moving statistics,
+/// as in Keras. Nothing is computed backward below the first trainable weight.
 #[derive(Debug)]
 pub struct Trainer {
     graph: Graph,
+    engine: Engine,
     output: Vec<f32>,
+    steps: usize,
 }
 
 impl Trainer {
@@ -112,7 +115,7 @@ impl Trainer {
         if graph.trainable_parameters() == 0 {
             return Err(TrainError::NothingTrainable);
         }
-        Ok(Self { graph, output: Vec::new() })
+        Ok(Self { engine: Engine::new(&graph)?, graph, output: Vec::new(), steps: 0 })
     }
 
     /// The graph as trained so far.
@@ -132,7 +135,7 @@ impl Trainer {
     /// # Errors
     /// [`TrainError::Batch`].
     pub fn predict(&mut self, batch: &[f32]) -> Result<&[f32], TrainError> {
-        predict(&self.graph, batch, &mut self.output)?;
+        self.engine.predict(&self.graph, batch, &mut self.output)?;
         Ok(&self.output)
     }
 
@@ -140,20 +143,70 @@ impl Trainer {
     ///
     /// # Errors
     /// See [`TrainError`].
-    pub fn gradients(&mut self, _batch: &Batch<'_>) -> Result<Gradients, TrainError> {
-        Err(TrainError::NothingTrainable)
+    pub fn gradients(&mut self, batch: &Batch<'_>) -> Result<Gradients, TrainError> {
+        let (report, gradients) = self.differentiate(batch)?;
+        let weights = self.graph.weights().filter(|weight| weight.trainable);
+        let weights = weights.map(|weight| weight.name()).zip(gradients).collect();
+        Ok(Gradients { report, weights })
     }
 
     /// One step of `optimizer` over a batch.
     ///
     /// # Errors
-    /// See [`TrainError`]; the weights are unchanged then.
+    /// See [`TrainError`]. The weights are unchanged then, unless one of them left the range of f32.
     pub fn step(
         &mut self,
         batch: &Batch<'_>,
-        _optimizer: &mut Optimizer,
-        _learning_rate: f32,
+        optimizer: &mut Optimizer,
+        learning_rate: f32,
     ) -> Result<StepReport, TrainError> {
-        self.gradients(batch).map(|gradients| gradients.report)
+        let (report, gradients) = self.differentiate(batch)?;
+        let weights = self.graph.trainable_weights_mut().zip(&gradients);
+        let mut parameters: Vec<Parameter<'_>> = weights
+            .map(|((layer, role, param), gradient)| {
+                // A quantized source's integers are no longer the weights.
+                param.quantized = None;
+                let name = format!("{layer}/{}", role.name());
+                Parameter { name, role, values: &mut param.data, gradient }
+            })
+            .collect();
+        optimizer.apply(&mut parameters, learning_rate)?;
+        self.engine.update_moving(&mut self.graph);
+        self.engine.forget();
+        let step = self.steps;
+        self.steps += 1;
+        for weight in self.graph.weights() {
+            let values = weight.param.data.iter();
+            if let Some(&value) = values.into_iter().find(|value| !value.is_finite()) {
+                let layer = weight.layer.to_owned();
+                return Err(TrainError::NotFinite { what: "a weight", layer, step, value });
+            }
+        }
+        Ok(report)
+    }
+
+    /// Loss and gradients, all finite.
+    fn differentiate(
+        &mut self,
+        batch: &Batch<'_>,
+    ) -> Result<(StepReport, Vec<Vec<f32>>), TrainError> {
+        let (report, gradients) = self.engine.gradients(&self.graph, batch)?;
+        let step = self.steps;
+        let weights = self.graph.weights().filter(|weight| weight.trainable);
+        for (weight, gradient) in weights.zip(&gradients) {
+            if let Some(&value) = gradient.iter().find(|value| !value.is_finite()) {
+                let layer = weight.layer.to_owned();
+                return Err(TrainError::NotFinite { what: "a gradient", layer, step, value });
+            }
+        }
+        if !report.loss.is_finite() {
+            let layer = self.graph.node(self.graph.output()).name.clone();
+            let value = report.loss;
+            return Err(TrainError::NotFinite { what: "the loss", layer, step, value });
+        }
+        Ok((report, gradients))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -101,7 +101,7 @@ pub(super) fn product(a: &[f32], w: &[f32], k: usize, output: &mut [f32]) {
 
 /// The taps of a window that lie inside the input, along one axis.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Taps {
+pub(crate) struct Taps {
     start: usize,
     before: usize,
     input: usize,
@@ -109,12 +109,12 @@ pub(super) struct Taps {
 
 impl Taps {
     /// Of the window whose first tap is `start`, counted from `before` places ahead of the input.
-    pub(super) fn new(start: usize, before: usize, input: usize) -> Self {
+    pub(crate) fn new(start: usize, before: usize, input: usize) -> Self {
         Self { start, before, input }
     }
 
     /// `(tap, place in the input)`.
-    pub(super) fn of(
+    pub(crate) fn of(
         self,
         kernel: usize,
         dilation: usize,

@@ -4,7 +4,7 @@ use super::conv::Taps;
 use crate::graph::{Padding, Shape, Window};
 
 /// Mean over the taps inside the input.
-pub(super) fn average(
+pub(crate) fn average(
     (shape, x): (Shape, &[f32]),
     window: &Window,
     (out_shape, output): (Shape, &mut [f32]),
@@ -21,7 +21,7 @@ pub(super) fn average(
 }
 
 /// Largest of the taps inside the input.
-pub(super) fn max(
+pub(crate) fn max(
     (shape, x): (Shape, &[f32]),
     window: &Window,
     (out_shape, output): (Shape, &mut [f32]),
@@ -57,9 +57,9 @@ fn slide(
 }
 
 /// Mean over all pixels.
-pub(super) fn global_average((shape, x): (Shape, &[f32]), output: &mut Vec<f32>) {
+pub(crate) fn global_average((shape, x): (Shape, &[f32]), output: &mut [f32]) {
     let channels = shape.channels();
-    output.resize(channels, 0.0);
+    output.fill(0.0);
     let mut pixels = 0.0;
     for pixel in x.chunks_exact(channels) {
         output.iter_mut().zip(pixel).for_each(|(sum, x)| *sum += x);
@@ -69,7 +69,7 @@ pub(super) fn global_average((shape, x): (Shape, &[f32]), output: &mut Vec<f32>)
 }
 
 /// Copies into the middle of zeros.
-pub(super) fn pad(
+pub(crate) fn pad(
     (shape, x): (Shape, &[f32]),
     padding: Padding,
     (out_shape, output): (Shape, &mut [f32]),
