@@ -176,8 +176,8 @@ impl Case {
     fn batch_norm(&self, channels: usize) -> Op {
         let seed = self.seed;
         Op::BatchNorm {
-            gamma: (seed % 3 != 0).then(|| param(&[channels], seed + 6)),
-            beta: (seed % 5 != 0).then(|| param(&[channels], seed + 7)),
+            gamma: (!seed.is_multiple_of(3)).then(|| param(&[channels], seed + 6)),
+            beta: (!seed.is_multiple_of(5)).then(|| param(&[channels], seed + 7)),
             mean: param(&[channels], seed + 8),
             variance: Param::new("v", [channels], vec![0.7; channels]).unwrap(),
             epsilon: 0.1,
