@@ -60,18 +60,16 @@ pub struct Gradients {
 #[derive(Debug)]
 pub struct Predictor {
     graph: Graph,
-    engine: Engine,
+    engine: Result<Engine, TrainError>,
     output: Vec<f32>,
 }
 
 impl Predictor {
     /// A predictor of this graph. Fold its batch norms first ([`passes::standard`](crate::passes::standard)): it is
     /// faster then.
-    ///
-    /// # Errors
-    /// [`TrainError::Unsupported`].
-    pub fn new(graph: Graph) -> Result<Self, TrainError> {
-        Ok(Self { engine: Engine::new(&graph)?, graph, output: Vec::new() })
+    #[must_use]
+    pub fn new(graph: Graph) -> Self {
+        Self { engine: Engine::new(&graph), graph, output: Vec::new() }
     }
 
     /// The graph.
@@ -83,9 +81,10 @@ impl Predictor {
     /// `[n, elements] -> [n, outputs]`.
     ///
     /// # Errors
-    /// [`TrainError::Batch`].
+    /// [`TrainError::Batch`], or [`TrainError::Unsupported`] for a layer that cannot run here.
     pub fn predict(&mut self, batch: &[f32]) -> Result<&[f32], TrainError> {
-        self.engine.predict(&self.graph, batch, &mut self.output)?;
+        let engine = self.engine.as_mut().map_err(|error| error.clone())?;
+        engine.predict(&self.graph, batch, &mut self.output)?;
         Ok(&self.output)
     }
 }
