@@ -6,7 +6,6 @@ mod flash;
 mod output;
 mod plan;
 mod quantize;
-mod rank;
 mod run;
 mod source;
 mod summary;

@@ -31,6 +31,7 @@ pub mod preprocess;
 pub mod quantize;
 pub mod quantized;
 mod random;
+mod rank;
 pub mod target;
 #[doc(hidden)]
 pub mod testing;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::output::{Output, grouped, percent, table};
 use super::source::{DataArgs, Feed, Skipped, Source, isa, preprocess_of};
-use super::{Usage, rank};
+use super::Usage;
 use crate::blob::{Blob, Runner};
 use crate::data::Dataset;
 use crate::emit::{Metadata, emit};
@@ -19,6 +19,7 @@ use crate::lower::lower;
 use crate::passes;
 use crate::preprocess::Preprocess;
 use crate::quantize::quantize;
+use crate::rank;
 use crate::target::Target;
 
 /// Measures top-1 and top-5 accuracy and the confusions of a model or blob.

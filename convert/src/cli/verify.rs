@@ -8,13 +8,13 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::Serialize;
 
 use super::output::{Output, grouped, percent, table};
-use super::rank;
 use super::source::{DataArgs, Feed, Skipped, isa, open_blob, open_model};
 use crate::blob::{Blob, Runner};
 use crate::graph::Graph;
 use crate::interpret::Interpreter;
 use crate::passes;
 use crate::preprocess::Preprocess;
+use crate::rank;
 
 /// Compares a blob with the model that it was made from: error of every layer, agreement of the
 /// answers.

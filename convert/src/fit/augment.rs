@@ -6,12 +6,15 @@
 use core::fmt;
 use core::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::picture::Picture;
 use crate::preprocess::{Preprocess, luma, resize};
 use crate::random::SplitMix;
 
 /// Which changes are made. As text: `flip,crop,colour,cutout`, any of them, or `none`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Augment {
     /// The mirror image, half of the time.
     pub flip: bool,
@@ -120,6 +123,20 @@ impl FromStr for Augment {
             } = true;
         }
         Ok(augment)
+    }
+}
+
+impl From<Augment> for String {
+    fn from(augment: Augment) -> Self {
+        augment.to_string()
+    }
+}
+
+impl TryFrom<String> for Augment {
+    type Error = AugmentError;
+
+    fn try_from(text: String) -> Result<Self, AugmentError> {
+        text.parse()
     }
 }
 

@@ -2,11 +2,14 @@
 
 use core::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::graph::{Activation, Graph, GraphError, NodeId, Op, Param, Shape};
 use crate::random::SplitMix;
 
 /// What turns the base's last map into classes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Head {
     /// Global average pooling, dropout, a dense layer with softmax.
     Gap,

@@ -1,12 +1,12 @@
 //! The order of classes by score: larger first, equal ones in class order.
 
 /// Whether class `a` comes before class `b`.
-pub(super) fn before<T: PartialOrd>(scores: &[T], a: usize, b: usize) -> bool {
+pub(crate) fn before<T: PartialOrd>(scores: &[T], a: usize, b: usize) -> bool {
     scores[a] > scores[b] || (scores[a] == scores[b] && a < b)
 }
 
 /// The first class; 0 when there is none.
-pub(super) fn best<T: PartialOrd>(scores: &[T]) -> usize {
+pub(crate) fn best<T: PartialOrd>(scores: &[T]) -> usize {
     (1..scores.len()).fold(0, |best, other| if before(scores, other, best) { other } else { best })
 }
 
