@@ -6,9 +6,11 @@ mod flash;
 mod output;
 mod plan;
 mod quantize;
+mod report;
 mod run;
 mod source;
 mod summary;
+mod train;
 mod verify;
 mod weights;
 
@@ -47,6 +49,8 @@ struct Cli {
 enum Command {
     Summary(summary::Args),
     Weights(weights::Args),
+    Train(Box<train::Args>),
+    Report(report::Args),
     Quantize(quantize::Args),
     Run(run::Args),
     Evaluate(evaluate::Args),
@@ -64,6 +68,8 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Summary(args) => summary::run(&args, &output),
         Command::Weights(args) => weights::run(&args, &output),
+        Command::Train(args) => train::run(&args, &output),
+        Command::Report(args) => report::run(&args, &output),
         Command::Quantize(args) => quantize::run(&args, &output),
         Command::Run(args) => run::run(&args, &output),
         Command::Evaluate(args) => evaluate::run(&args, &output),

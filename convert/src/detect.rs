@@ -5,7 +5,7 @@
 //! the training pictures after the right scaling, so the candidate under which real pictures
 //! reproduce them is the one.
 
-use crate::graph::{Graph, Op, Quantization};
+use crate::graph::{Graph, GraphBuilder, NodeId, Op, Quantization};
 use crate::interpret::Interpreter;
 use crate::picture::Picture;
 use crate::preprocess::{Channels, Preprocess, Scaling};
@@ -43,6 +43,7 @@ pub fn from_batch_norm(graph: &Graph, pictures: &[Picture]) -> Option<Preprocess
     let Op::BatchNorm { mean, variance, epsilon, .. } = &node.op else { return None };
     let source = *node.inputs.first()?;
     debug_assert!(source < batch_norm);
+    let graph = &up_to(graph, source)?;
     let mut best: Option<(f64, Preprocess)> = None;
     for scaling in CANDIDATES {
         let preprocess = with_channels(scaling, channels);
@@ -52,7 +53,7 @@ pub fn from_batch_norm(graph: &Graph, pictures: &[Picture]) -> Option<Preprocess
             let tensor = preprocess.tensor_f32(picture, height, width);
             interpreter
                 .run(&tensor, |id, values| {
-                    if id == source {
+                    if id == graph.output() {
                         moments.add(values);
                     }
                 })
@@ -65,6 +66,15 @@ pub fn from_batch_norm(graph: &Graph, pictures: &[Picture]) -> Option<Preprocess
         }
     }
     best.map(|(_, preprocess)| preprocess)
+}
+
+/// The part that the first batch norm reads.
+fn up_to(graph: &Graph, last: NodeId) -> Option<Graph> {
+    let mut builder = GraphBuilder::new(graph.name());
+    for node in &graph.nodes()[..=last.index()] {
+        builder.push(node.clone()).ok()?;
+    }
+    builder.finish(last).ok()
 }
 
 /// Smallest and largest value that a pixel can become.

@@ -9,6 +9,7 @@
 //! is bytes. The `mote` command ([`cli`]) only calls these.
 
 pub mod blob;
+pub mod chart;
 pub mod cli;
 pub mod data;
 pub mod detect;

@@ -7,9 +7,9 @@ use mote_engine::{Isa, Numerics};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::Serialize;
 
+use super::Usage;
 use super::output::{Output, grouped, percent, table};
 use super::source::{DataArgs, Feed, Skipped, Source, isa, preprocess_of};
-use super::Usage;
 use crate::blob::{Blob, Runner};
 use crate::data::Dataset;
 use crate::emit::{Metadata, emit};

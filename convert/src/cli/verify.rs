@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use mote_engine::{Observer, Op};
+use mote_engine::{Isa, Observer, Op};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::Serialize;
 
 use super::output::{Output, grouped, percent, table};
 use super::source::{DataArgs, Feed, Skipped, isa, open_blob, open_model};
 use crate::blob::{Blob, Runner};
+use crate::data::Dataset;
 use crate::graph::Graph;
 use crate::interpret::Interpreter;
 use crate::passes;
@@ -35,21 +36,21 @@ pub(super) struct Args {
 }
 
 #[derive(Debug, Serialize)]
-struct Report {
-    top1_agreement: f64,
+pub(super) struct Report {
+    pub(super) top1_agreement: f64,
     count: usize,
     skipped: usize,
-    layers: Vec<Layer>,
+    pub(super) layers: Vec<Layer>,
     /// Names of the layers with the lowest SQNR, worst first.
     worst: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct Layer {
-    name: String,
-    r#type: &'static str,
+pub(super) struct Layer {
+    pub(super) name: String,
+    pub(super) r#type: &'static str,
     /// Signal-to-quantization-noise ratio; `null` when there was no noise.
-    sqnr_db: Option<f64>,
+    pub(super) sqnr_db: Option<f64>,
 }
 
 /// Products of a channel's float values and its int8 values, summed.
@@ -83,7 +84,19 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
     let isa = isa(args.isa.as_deref())?;
     let dataset = args.data.open()?;
     let feed = Feed::for_blob(&blob, args.preprocess)?;
-    let pairs = pair(&graph, &blob)?;
+    output.report(&compare(&graph, &blob, &dataset, &feed, isa, *output)?, text)
+}
+
+/// Runs both on every sample.
+pub(super) fn compare(
+    graph: &Graph,
+    blob: &Blob,
+    dataset: &Dataset,
+    feed: &Feed,
+    isa: Isa,
+    output: Output,
+) -> anyhow::Result<Report> {
+    let pairs = pair(graph, blob)?;
     let skipped = Skipped::default();
     let progress = output.progress(dataset.len(), "verifying");
     let tally = (0..dataset.len())
@@ -95,13 +108,18 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
                 let (mut tally, mut interpreter, mut runner) = match state {
                     Some(state) => state,
                     None => {
-                        let tally = Tally::new(&blob);
+<<<<<<< HEAD
+                        let tally = Tally::new(blob);
                         (tally, Interpreter::new(&graph), Runner::new(&blob, isa)?)
+=======
+                        let tally = Tally::new(blob);
+                        (tally, Interpreter::new(graph), Runner::new(blob, isa)?)
+>>>>>>> 391427f (mote train, mote report: learning curves and confusions as SVG, one page about a run)
                     }
                 };
                 let sample = skipped.keep(dataset.sample(index));
                 if let Some(tensor) = sample.and_then(|sample| skipped.keep(feed.tensor(&sample))) {
-                    tally.compare(&blob, &pairs, &mut interpreter, &mut runner, &tensor)?;
+                    tally.compare(blob, &pairs, &mut interpreter, &mut runner, &tensor)?;
                 }
                 anyhow::Ok(Some((tally, interpreter, runner)))
             },
@@ -117,9 +135,9 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
             },
         )?
         .filter(|tally| tally.count > 0)
-        .with_context(|| format!("no sample of {} could be used", args.data.data.display()))?;
+        .context("no sample of the data could be used")?;
     progress.finish_and_clear();
-    output.report(&tally.report(&blob, skipped.count()), text)
+    Ok(tally.report(blob, skipped.count()))
 }
 
 /// For each tensor of the blob, the graph node of the same name.

@@ -112,9 +112,8 @@ fn separation(classes: &[Vec<Vec<f32>>]) -> f64 {
                 (0..samples[0].len()).map(|at| sum(at) / chosen.len() as f32).collect()
             })
             .collect();
-        let distance = |a: &[f32], b: &[f32]| -> f32 {
-            a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
-        };
+        let distance =
+            |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum() };
         for (label, samples) in classes.iter().enumerate() {
             for sample in samples.iter().skip(1 - half).step_by(2) {
                 let near = |a: &usize, b: &usize| {

@@ -9,7 +9,6 @@ use crate::files::FileError;
 use crate::graph::GraphError;
 use crate::model_file::ModelFileError;
 use crate::npy::NpyError;
-use crate::quantize::QuantizeError;
 use crate::train::TrainError;
 
 /// A training that cannot be done, or went wrong.
@@ -28,10 +27,7 @@ pub enum FitError {
     /// The network cannot be trained, or a step went wrong.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// The frozen part cannot be quantized.
-    #[error("int8 features: {0}; train on --features float instead")]
-    Quantize(#[from] QuantizeError),
-    /// The quantized frozen part cannot be run.
+    /// The frozen part cannot be quantized, or not be run then.
     #[error("int8 features: {0}; train on --features float instead")]
     Engine(String),
     /// The trained network could not be written.

@@ -59,11 +59,10 @@ impl Prefix {
         let tensors = train.tensors(&places, Variant::Plain)?;
         let samples: Vec<Vec<f32>> =
             tensors.chunks_exact(graph.input_shape().elements()).map(<[f32]>::to_vec).collect();
-        watch.stage("calibrating", 2 * samples.len());
-        let input = detect::range(train.preprocess());
-        let ranges = calibrate(&graph, &samples, Some(input), &|| watch.tick(1))?;
-        let network = quantize(&graph, Some(&ranges))?;
+        watch.stage("quantizing", 1);
+        let input = Some(detect::range(train.preprocess()));
         let engine = |error: &dyn core::fmt::Display| FitError::Engine(error.to_string());
+        let network = post_training(graph, &samples, input, &|_, _| ()).map_err(|e| engine(&e))?;
         let program = lower(&network, Target::host(), Numerics::Fp32).map_err(|e| engine(&e))?;
         let bytes = emit(&program, &Metadata::default()).map_err(|e| engine(&e))?;
         Ok(Self::Int8(Box::new(Blob::new(bytes).map_err(|e| engine(&e))?)))
@@ -81,9 +80,11 @@ impl Prefix {
                 rows.zip(inputs.par_chunks_exact(taken)).try_for_each_init(
                     || Runner::new(blob, Isa::best()),
                     |runner, (row, input)| {
-                        let runner = runner.as_mut().map_err(|e| FitError::Engine(e.to_string()))?;
+                        let runner =
+                            runner.as_mut().map_err(|e| FitError::Engine(e.to_string()))?;
                         let output = runner.run(&blob.quantize_input(input));
-                        let values = output.into_iter().map(|value| blob.output().dequantize(value));
+                        let values =
+                            output.into_iter().map(|value| blob.output().dequantize(value));
                         row.iter_mut().zip(values).for_each(|(to, value)| *to = value);
                         Ok::<(), FitError>(())
                     },
@@ -147,9 +148,8 @@ impl<'a> Feed<'a> {
             pictures.digest().to_owned(),
             format!("{} {augment} {seed_part} 1", pictures.preprocess()),
         ];
-        let file = cache.map(|folder| {
-            folder.join(format!("{}.npy", sha256_hex(key.join("\n").as_bytes())))
-        });
+        let file = cache
+            .map(|folder| folder.join(format!("{}.npy", sha256_hex(key.join("\n").as_bytes()))));
         if let Some(kept) = file.as_deref().and_then(|file| read_kept(file, &[rows, width])) {
             feed.features = Some(kept);
             return Ok(feed);

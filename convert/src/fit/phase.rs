@@ -67,18 +67,17 @@ impl Run<'_> {
         let start = phase.strategy.start(&graph, job.network.head)?;
         let graph = self.freeze(graph, start)?;
         let start_weights = (state.phase > 0).then(|| weights_of(&graph));
-        let (frozen, suffix) = match first_learning(&graph, start).and_then(|id| cut_before(&graph, id)) {
-            Some(cut) => {
-                let parts = split(&graph, cut)?;
-                (Some(parts.prefix), parts.suffix)
-            }
-            None => (None, graph),
-        };
+        let (frozen, suffix) =
+            match first_learning(&graph, start).and_then(|id| cut_before(&graph, id)) {
+                Some(cut) => {
+                    let parts = split(&graph, cut)?;
+                    (Some(parts.prefix), parts.suffix)
+                }
+                None => (None, graph),
+            };
         let began = Instant::now();
         let mut prefix = match &frozen {
-            Some(frozen) => {
-                Prefix::new(frozen.clone(), recipe.features, job.train, self.watch)?
-            }
+            Some(frozen) => Prefix::new(frozen.clone(), recipe.features, job.train, self.watch)?,
             None => Prefix::Nothing,
         };
         let cache = job.cache.as_deref();
@@ -187,7 +186,8 @@ impl Run<'_> {
             for (index, (places, inputs)) in batches().zip(receive).enumerate() {
                 let inputs = inputs?;
                 let step = state.epochs * plan.steps + index;
-                let labels: Vec<usize> = places.iter().map(|&place| train.labels()[place]).collect();
+                let labels: Vec<usize> =
+                    places.iter().map(|&place| train.labels()[place]).collect();
                 let targets = targets(&labels, train.classes().len(), recipe.label_smoothing);
                 let weights: Option<Vec<f32>> = (plan.class_weights)
                     .map(|weights| labels.iter().map(|&label| weights[label]).collect());

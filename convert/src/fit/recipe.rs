@@ -145,7 +145,10 @@ impl Recipe {
             ),
             (self.batch == 0, "the batch must be at least 1"),
             (!share(self.dropout), "dropout must be from 0 up to, not including, 1"),
-            (!share(self.label_smoothing), "label smoothing must be from 0 up to, not including, 1"),
+            (
+                !share(self.label_smoothing),
+                "label smoothing must be from 0 up to, not including, 1",
+            ),
             (
                 !(self.weight_decay.is_finite() && self.weight_decay >= 0.0),
                 "weight decay must not be negative",
@@ -266,7 +269,9 @@ impl FromStr for Strategy {
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, start) = text.split_once(':').unwrap_or((text, ""));
         let known = || {
-            format!("strategy `{text}` is not known; there are head, partial, partial:last=N, partial:from=LAYER and all")
+            format!(
+                "strategy `{text}` is not known; there are head, partial, partial:last=N, partial:from=LAYER and all"
+            )
         };
         match (name, start.split_once('=')) {
             ("head", None) if start.is_empty() => Ok(Self::Head),
@@ -291,7 +296,9 @@ impl FromStr for Phase {
         let mut phase = Self { strategy: name.parse()?, epochs: 10, rate: 1e-4 };
         for option in options.split(',').filter(|option| !option.is_empty()) {
             let bad = || {
-                format!("phase option `{option}` is not understood; there are lr=X, epochs=N, last=N and from=LAYER")
+                format!(
+                    "phase option `{option}` is not understood; there are lr=X, epochs=N, last=N and from=LAYER"
+                )
             };
             match option.split_once('=').ok_or_else(bad)? {
                 ("lr", value) => phase.rate = value.parse().map_err(|_| bad())?,

@@ -29,6 +29,10 @@ pub struct Begin {
     pub base: String,
     /// The data, as it was named.
     pub data: String,
+    /// The split that is trained on, if one was named.
+    pub split: Option<String>,
+    /// The split that is validated on, or the fraction that was held out.
+    pub held_out: String,
     /// The recipe.
     pub recipe: Recipe,
     /// How pictures become the input.

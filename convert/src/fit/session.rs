@@ -30,6 +30,10 @@ pub struct Job<'a> {
     pub base_name: String,
     /// The data, as the user named it.
     pub data_name: String,
+    /// The split that is trained on, if one was named.
+    pub split: Option<String>,
+    /// The split that is validated on, or the fraction that was held out.
+    pub held_out: String,
     /// What the rule of thumb said.
     pub advice: Option<Advice>,
     /// The file to write; the log and the checkpoint lie beside it.
@@ -64,7 +68,8 @@ pub fn prepare(base: Graph, recipe: &Recipe, classes: &[String]) -> Result<Prepa
     if outputs == classes.len() && same_names && !recipe.replace_top {
         let readers = base.readers();
         let below = cut.and_then(|cut| readers[cut.index()].first().copied());
-        let weighted = || base.iter().rev().find(|(_, node)| node.parameters() > 0).map(|(id, _)| id);
+        let weighted =
+            || base.iter().rev().find(|(_, node)| node.parameters() > 0).map(|(id, _)| id);
         let head = below.or_else(weighted).unwrap_or(base.output());
         let (mut builder, nodes, output) = base.into_builder();
         builder.labels = Some(classes.to_vec());
@@ -126,7 +131,9 @@ pub fn fit(job: &Job<'_>, watch: &dyn Watch) -> Result<End, FitError> {
     let mut state = stored.as_ref().map_or_else(|| State::new(name), |s| s.state.clone());
     let mut graph = job.network.graph.clone();
     let first = state.phase;
-    if first > 0 && let Some(stored) = &mut stored {
+    if first > 0
+        && let Some(stored) = &mut stored
+    {
         let start = stored.weights(START, &graph).map_err(|fault| fault.at(&checkpoint))?;
         graph = with_weights(&graph, &start).map_err(|fault| fault.at(&checkpoint))?;
     }
@@ -182,6 +189,8 @@ fn begin(job: &Job<'_>) -> Begin {
     Begin {
         base: job.base_name.clone(),
         data: job.data_name.clone(),
+        split: job.split.clone(),
+        held_out: job.held_out.clone(),
         recipe: job.recipe.clone(),
         preprocess: job.train.preprocess().to_string(),
         classes: job.train.classes().to_vec(),
