@@ -24,15 +24,13 @@ const VALIDATION: &str = "#f58518";
 pub fn learning_curves(epochs: &[Epoch]) -> String {
     let mut svg = begin(WIDTH, HEIGHT);
     let half = WIDTH / 2.0;
-    let plots: [(&str, fn(&Epoch) -> [f64; 2], bool); 2] = [
-        ("loss", |epoch| [epoch.loss, epoch.validation_loss], false),
-        ("accuracy", |epoch| [epoch.accuracy, epoch.validation_accuracy], true),
-    ];
-    for (index, (title, values, is_share)) in plots.into_iter().enumerate() {
+    let losses = epochs.iter().map(|epoch| [epoch.loss, epoch.validation_loss]).collect();
+    let accuracies = epochs.iter().map(|epoch| [epoch.accuracy, epoch.validation_accuracy]);
+    let plots: [(&str, Vec<[f64; 2]>); 2] = [("loss", losses), ("accuracy", accuracies.collect())];
+    for (index, (title, curves)) in plots.into_iter().enumerate() {
         let left = if index == 0 { 50.0 } else { half + 50.0 };
         let frame = Frame { left, top: 30.0, width: half - 70.0, height: HEIGHT - 70.0 };
-        let curves: Vec<[f64; 2]> = epochs.iter().map(values).collect();
-        plot(&mut svg, frame, title, &curves, is_share);
+        plot(&mut svg, frame, title, &curves, title == "accuracy");
         for at in 1..epochs.len() {
             if epochs[at].phase != epochs[at - 1].phase {
                 let x = frame.x(at as f64 - 0.5, epochs.len());
@@ -154,7 +152,8 @@ fn plot(svg: &mut String, frame: Frame, title: &str, curves: &[[f64; 2]], is_sha
     for (which, colour) in [TRAINING, VALIDATION].into_iter().enumerate() {
         let mut points = String::new();
         for (at, values) in curves.iter().enumerate() {
-            let _ = write!(points, "{:.1},{:.1} ", frame.x(at as f64, curves.len()), y(values[which]));
+            let _ =
+                write!(points, "{:.1},{:.1} ", frame.x(at as f64, curves.len()), y(values[which]));
         }
         let _ = writeln!(
             svg,
@@ -162,10 +161,9 @@ fn plot(svg: &mut String, frame: Frame, title: &str, curves: &[[f64; 2]], is_sha
         );
     }
     let bottom = frame.top + frame.height + 15.0;
-    for (at, anchor, x) in [
-        (1, "start", frame.left),
-        (curves.len(), "end", frame.left + frame.width),
-    ] {
+    for (at, anchor, x) in
+        [(1, "start", frame.left), (curves.len(), "end", frame.left + frame.width)]
+    {
         let _ = writeln!(
             svg,
             "<text x=\"{x}\" y=\"{bottom}\" text-anchor=\"{anchor}\">epoch {at}</text>"

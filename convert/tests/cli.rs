@@ -12,8 +12,10 @@ use serde_json::Value;
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10_mobilenet/model.h5");
 const LABELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10_mobilenet/labels.txt");
-const COMMANDS: &[&str] =
-    &["summary", "weights", "quantize", "run", "evaluate", "verify", "plan", "bench", "flash"];
+const COMMANDS: &[&str] = &[
+    "summary", "weights", "train", "report", "quantize", "run", "evaluate", "verify", "plan",
+    "bench", "flash",
+];
 
 fn mote(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_mote")).args(arguments).output().unwrap()

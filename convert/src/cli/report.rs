@@ -271,9 +271,7 @@ fn page(report: &Report) -> String {
                 ("Arena", format!("{} bytes", grouped(int8.arena_bytes as u64))),
             ]),
         );
-        let mut table =
-            "<table><tr><th>layer</th><th>type</th><th>SQNR dB</th></tr>\n"
-                .to_owned();
+        let mut table = "<table><tr><th>layer</th><th>type</th><th>SQNR dB</th></tr>\n".to_owned();
         for layer in &int8.layers {
             let sqnr = layer.sqnr_db.map_or_else(|| "exact".into(), |db| format!("{db:.1}"));
             let _ = writeln!(

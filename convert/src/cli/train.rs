@@ -80,7 +80,7 @@ pub(super) struct Args {
     /// Pictures a step.
     #[arg(long, value_name = "N", default_value_t = 32)]
     batch: usize,
-    /// Highest learning rate. Default: 1e-3 for head and for a network that was never trained, else
+    /// Highest learning rate. Default: 3e-3 for head, 1e-3 for a network that was never trained, else
     /// 1e-4.
     #[arg(long, value_name = "X")]
     lr: Option<f32>,
@@ -284,7 +284,7 @@ fn first_phase(args: &Args, advice: Option<&Advice>, untrained: bool) -> anyhow:
         ))),
     };
     let (epochs, rate) = match strategy {
-        Strategy::Head => (60, 1e-3),
+        Strategy::Head => (60, 3e-3),
         _ if untrained => (30, 1e-3),
         _ => (10, 1e-4),
     };

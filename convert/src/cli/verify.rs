@@ -108,13 +108,8 @@ pub(super) fn compare(
                 let (mut tally, mut interpreter, mut runner) = match state {
                     Some(state) => state,
                     None => {
-<<<<<<< HEAD
-                        let tally = Tally::new(blob);
-                        (tally, Interpreter::new(&graph), Runner::new(&blob, isa)?)
-=======
                         let tally = Tally::new(blob);
                         (tally, Interpreter::new(graph), Runner::new(blob, isa)?)
->>>>>>> 391427f (mote train, mote report: learning curves and confusions as SVG, one page about a run)
                     }
                 };
                 let sample = skipped.keep(dataset.sample(index));

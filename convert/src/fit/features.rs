@@ -18,7 +18,7 @@ use crate::lower::lower;
 use crate::model_file;
 use crate::npy::{Array, Values};
 use crate::passes;
-use crate::quantize::{calibrate, quantize};
+use crate::quantize::post_training;
 use crate::target::Target;
 use crate::train::Predictor;
 
