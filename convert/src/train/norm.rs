@@ -73,7 +73,7 @@ pub(super) fn forward(
     y: &mut [f32],
 ) {
     let [mean, scale, beta] = [mean, scale, beta].map(repeated);
-    Arch::new().dispatch(|| {
+    Arch::new().dispatch(move || {
         for (y, x) in y.chunks_mut(mean.len()).zip(x.chunks(mean.len())) {
             for ((((y, x), mean), scale), beta) in
                 y.iter_mut().zip(x).zip(&mean).zip(&scale).zip(&beta)
@@ -100,7 +100,7 @@ pub(super) fn backward(
     [a, b]: [&[f32]; 2],
 ) {
     let [mean, scale, a, b] = [mean, scale, a, b].map(repeated);
-    Arch::new().dispatch(|| {
+    Arch::new().dispatch(move || {
         for (dy, x) in dy.chunks_mut(mean.len()).zip(x.chunks(mean.len())) {
             for (((((dy, x), mean), scale), a), b) in
                 dy.iter_mut().zip(x).zip(&mean).zip(&scale).zip(&a).zip(&b)
