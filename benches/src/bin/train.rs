@@ -3,8 +3,8 @@
 //! `cargo run --release -p mote-benches --bin train [-- PART_OF_A_NAME]`; `benches/train_pytorch.py` does the same in
 //! PyTorch. `RAYON_NUM_THREADS` sets the threads of one, `OMP_NUM_THREADS` those of the other.
 
+use core::error::Error;
 use core::time::Duration;
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 

@@ -159,8 +159,8 @@ impl Case {
                 }
                 return b.add("sum", Op::Add { activation }, &[x, y]).ok();
             }
-            7 => Op::AvgPool { window: Window { dilation: Extent::ONE, ..window }, activation },
-            8 => Op::MaxPool { window: Window { dilation: Extent::ONE, ..window }, activation },
+            7 => Op::AvgPool { window: self.pool_window(), activation },
+            8 => Op::MaxPool { window: self.pool_window(), activation },
             9 => Op::GlobalAvgPool { keep_axes: self.has_bias },
             10 => Op::Pad(window.padding),
             11 => {
@@ -171,6 +171,18 @@ impl Case {
             _ => Op::Softmax { beta: 0.7 },
         };
         b.add("op", op, &[x]).ok()
+    }
+
+    /// A pool's taps lie side by side and never all in the padding.
+    fn pool_window(&self) -> Window {
+        let Window { kernel, padding, .. } = self.window;
+        let padding = Padding {
+            top: padding.top.min(kernel.height - 1),
+            bottom: padding.bottom.min(kernel.height - 1),
+            left: padding.left.min(kernel.width - 1),
+            right: padding.right.min(kernel.width - 1),
+        };
+        Window { dilation: Extent::ONE, padding, ..self.window }
     }
 
     fn batch_norm(&self, channels: usize) -> Op {
