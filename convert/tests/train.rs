@@ -224,6 +224,28 @@ fn broken_pictures_are_skipped_and_listed_but_a_class_must_have_some() {
 }
 
 #[test]
+fn a_new_classifier_learns_before_the_base_does() {
+    let desk = Desk::new();
+    let strategies = |output: &str, more: &[&str]| {
+        let options = [&["--train", "partial", "--last", "1", "--epochs", "1"], more].concat();
+        desk.train(output, &options)["strategy"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(strategies("a.safetensors", &[]), "head, then partial:last=1");
+    assert_eq!(strategies("b.safetensors", &["--no-head-first"]), "partial:last=1");
+}
+
+#[test]
+fn a_rate_that_blows_up_says_what_to_try() {
+    let desk = Desk::new();
+    let wild = ["--train", "all", "--no-head-first", "--optimizer", "sgd", "--lr", "1e30"];
+    let output = desk.command("x.safetensors", &wild).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("lower the learning rate"), "{errors}");
+    assert!(!desk.path("x.safetensors").exists());
+}
+
+#[test]
 fn bad_usage_is_2() {
     let desk = Desk::new();
     for wrong in [

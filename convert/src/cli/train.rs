@@ -81,7 +81,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 32)]
     batch: usize,
     /// Highest learning rate. Default: 3e-3 for head, 1e-3 for a network that was never trained, else
-    /// 1e-4.
+    /// 3e-5.
     #[arg(long, value_name = "X")]
     lr: Option<f32>,
     /// sgd (Nesterov momentum 0.9), adam or adamw.
@@ -115,6 +115,11 @@ pub(super) struct Args {
     /// accuracy was better than ever. Kept are always the weights of the highest accuracy.
     #[arg(long, value_name = "N")]
     patience: Option<usize>,
+    /// With partial and all: do not train a new classifier alone first. By default it is, as with
+    /// --train head, before the base learns at its low rate: what an untrained classifier would
+    /// teach the base is noise.
+    #[arg(long)]
+    no_head_first: bool,
     /// Another phase after this one, from its best weights: `all:lr=1e-4,epochs=5`,
     /// `partial:last=3,lr=1e-4`. May be repeated.
     #[arg(long, value_name = "PHASE")]
@@ -197,11 +202,18 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
         }
         _ => None,
     };
-    recipe.phases.insert(0, first_phase(args, advice.as_ref(), untrained)?);
+    let first = first_phase(args, advice.as_ref(), untrained)?;
+    let new_head = prepare(base.clone(), &recipe, train.classes())?.new_head;
+    if new_head && !untrained && !args.no_head_first && first.strategy != Strategy::Head {
+        recipe.phases.insert(0, HEAD);
+        recipe.phases.insert(1, first);
+    } else {
+        recipe.phases.insert(0, first);
+    }
     recipe.check(train.classes().len()).map_err(|error| Usage(error.to_string()))?;
     screen.clear();
     if let Some(advice) = &advice {
-        output.note(advise(advice, &recipe.phases[0].strategy));
+        output.note(advise(advice));
     }
     let network = prepare(base, &recipe, train.classes())?;
     let job = Job {
@@ -284,12 +296,15 @@ fn first_phase(args: &Args, advice: Option<&Advice>, untrained: bool) -> anyhow:
         ))),
     };
     let (epochs, rate) = match strategy {
-        Strategy::Head => (60, 3e-3),
+        Strategy::Head => (HEAD.epochs, HEAD.rate),
         _ if untrained => (30, 1e-3),
-        _ => (10, 1e-4),
+        _ => (10, 3e-5),
     };
     Ok(Phase { strategy, epochs: args.epochs.unwrap_or(epochs), rate: args.lr.unwrap_or(rate) })
 }
+
+/// A linear classifier on frozen features is cheap to train to its end.
+const HEAD: Phase = Phase { strategy: Strategy::Head, epochs: 60, rate: 3e-3 };
 
 /// The training, validation and test pictures.
 struct Sets {
@@ -377,7 +392,7 @@ fn yes_or_no(text: &str) -> anyhow::Result<bool> {
     }
 }
 
-fn advise(advice: &Advice, chosen: &Strategy) -> String {
+fn advise(advice: &Advice) -> String {
     let much = if advice.much { "much" } else { "little" };
     let similar = if advice.similar { "similar" } else { "not similar" };
     let measured = advice.separation.map_or_else(String::new, |separation| {
@@ -385,7 +400,7 @@ fn advise(advice: &Advice, chosen: &Strategy) -> String {
     });
     format!(
         "{} pictures a class is {much} data, {similar} to what the base knows{measured}: the rule of \
-         thumb is --train {}; training {chosen}",
+         thumb is --train {}",
         advice.pictures_a_class, advice.strategy
     )
 }

@@ -287,13 +287,13 @@ impl FromStr for Strategy {
 }
 
 /// A phase as text: `all:lr=1e-4,epochs=5` or `partial:last=3,lr=1e-4`; what is left out is 10
-/// epochs at 1e-4.
+/// epochs at 3e-5.
 impl FromStr for Phase {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, options) = text.split_once(':').unwrap_or((text, ""));
-        let mut phase = Self { strategy: name.parse()?, epochs: 10, rate: 1e-4 };
+        let mut phase = Self { strategy: name.parse()?, epochs: 10, rate: 3e-5 };
         for option in options.split(',').filter(|option| !option.is_empty()) {
             let bad = || {
                 format!(
