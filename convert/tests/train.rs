@@ -119,7 +119,10 @@ fn head_learns_and_leaves_the_base_as_it_was() {
 #[test]
 fn partial_and_all_train_what_they_say() {
     let desk = Desk::new();
-    desk.train("part.safetensors", &["--train", "partial", "--last", "2", "--epochs", "1"]);
+    desk.train(
+        "part.safetensors",
+        &["--train", "partial", "--last", "2", "--epochs", "1", "--no-head-first"],
+    );
     let layers = unchanged(&desk.graph("part.safetensors"));
     let changed: Vec<&str> =
         layers.iter().filter(|(_, same)| !same).map(|(name, _)| name.as_str()).collect();
@@ -127,13 +130,22 @@ fn partial_and_all_train_what_they_say() {
     let begin = layers.iter().position(|(_, same)| !same).unwrap();
     assert!(begin >= layers.len() - 4, "{layers:?}");
 
-    let all =
-        ["--train", "all", "--epochs", "1", "--batch-norm", "train", "--augment", "flip,crop"];
+    let all = [
+        "--train",
+        "all",
+        "--no-head-first",
+        "--epochs",
+        "1",
+        "--batch-norm",
+        "train",
+        "--augment",
+        "flip,crop",
+    ];
     desk.train("all.safetensors", &all);
     let layers = unchanged(&desk.graph("all.safetensors"));
     assert!(layers.iter().all(|(_, same)| !same), "{layers:?}");
 
-    let frozen = ["--train", "all", "--epochs", "1", "--batch-norm", "freeze"];
+    let frozen = ["--train", "all", "--no-head-first", "--epochs", "1", "--batch-norm", "freeze"];
     desk.train("frozen.safetensors", &frozen);
     let layers = unchanged(&desk.graph("frozen.safetensors"));
     assert!(layers.iter().any(|(_, same)| *same) && layers.iter().any(|(_, same)| !same));

@@ -203,19 +203,17 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
         _ => None,
     };
     let first = first_phase(args, advice.as_ref(), untrained)?;
-    let new_head = prepare(base.clone(), &recipe, train.classes())?.new_head;
-    if new_head && !untrained && !args.no_head_first && first.strategy != Strategy::Head {
-        recipe.phases.insert(0, HEAD);
-        recipe.phases.insert(1, first);
-    } else {
-        recipe.phases.insert(0, first);
-    }
+    let only_head = first.strategy == Strategy::Head;
+    recipe.phases.insert(0, first);
     recipe.check(train.classes().len()).map_err(|error| Usage(error.to_string()))?;
+    let network = prepare(base, &recipe, train.classes())?;
+    if network.new_head && !only_head && !untrained && !args.no_head_first {
+        recipe.phases.insert(0, HEAD);
+    }
     screen.clear();
     if let Some(advice) = &advice {
         output.note(advise(advice));
     }
-    let network = prepare(base, &recipe, train.classes())?;
     let job = Job {
         network: &network,
         train: &train,
