@@ -3,6 +3,8 @@
 mod bench;
 mod evaluate;
 mod flash;
+mod layers;
+mod new;
 mod output;
 mod plan;
 mod quantize;
@@ -47,7 +49,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    New(new::Args),
     Summary(summary::Args),
+    Layers(layers::Args),
     Weights(weights::Args),
     Train(Box<train::Args>),
     Report(report::Args),
@@ -66,7 +70,9 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let output = Output::new(cli.json);
     let outcome = match cli.command {
+        Command::New(args) => new::run(&args, &output),
         Command::Summary(args) => summary::run(&args, &output),
+        Command::Layers(args) => layers::run(&args, &output),
         Command::Weights(args) => weights::run(&args, &output),
         Command::Train(args) => train::run(&args, &output),
         Command::Report(args) => report::run(&args, &output),

@@ -10,16 +10,20 @@
 mod builder;
 mod error;
 mod infer;
+mod layers;
 mod op;
 mod param;
 mod shape;
+mod top;
 mod weights;
 
 pub use builder::GraphBuilder;
 pub use error::{GraphError, ShapeError};
+pub use layers::{Layer, LayerError, LayerKey, LayerMut};
 pub use op::{Activation, BATCH_NORM_MOMENTUM, Op};
 pub use param::{Param, ParamError, QuantizedParam};
 pub use shape::{Extent, MAX_ELEMENTS, Padding, Shape, Window};
+pub use top::{Pooling, TopError};
 pub(crate) use weights::transpose;
 pub use weights::{Weight, WeightRole};
 

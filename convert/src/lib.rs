@@ -24,6 +24,7 @@ pub mod interpret;
 pub mod lower;
 pub mod memory_map;
 pub mod model_file;
+pub mod networks;
 pub mod npy;
 pub mod passes;
 pub mod picture;

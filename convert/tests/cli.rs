@@ -13,8 +13,8 @@ use serde_json::Value;
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10_mobilenet/model.h5");
 const LABELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10_mobilenet/labels.txt");
 const COMMANDS: &[&str] = &[
-    "summary", "weights", "train", "report", "quantize", "run", "evaluate", "verify", "plan",
-    "bench", "flash",
+    "new", "summary", "layers", "weights", "train", "report", "quantize", "run", "evaluate",
+    "verify", "plan", "bench", "flash",
 ];
 
 fn mote(arguments: &[&str]) -> Output {
@@ -74,13 +74,17 @@ fn bad_usage_is_2() {
         &["quantize", MODEL, "-o", "unused.mote"],
         &["quantize", MODEL, "-o", "unused.mote", "--target", "no-such-machine"],
         &["quantize", MODEL, "-o", "unused.mote", "--numerics", "no-such-contract"],
+        &["new", "resnet9", "-o", "unused.safetensors"],
+        &["new", "resnet8", "--alpha", "0.5", "-o", "unused.safetensors"],
+        &["new", "vgg16", "--input", "16x16x3", "-o", "unused.safetensors"],
+        &["new", "resnet8", "--input", "16", "-o", "unused.safetensors"],
         &["run", MODEL, "picture.png"],
         &["bench", MODEL],
         &["plan", MODEL],
     ] {
         assert_eq!(exit_code(arguments), 2, "{arguments:?}");
     }
-    assert!(!Path::new("unused.mote").exists());
+    assert!(!Path::new("unused.mote").exists() && !Path::new("unused.safetensors").exists());
 }
 
 #[test]
@@ -166,4 +170,29 @@ fn reports_have_the_stable_keys() {
     report(&["plan", blob], &["arena_bytes", "scratch_bytes"]);
     let bench = report(&["bench", blob, "--layers", "--runs", "3"], &["median_us", "min_us"]);
     assert!(!bench["layers"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_new_network_is_a_model() {
+    let folder = TempDir::new("cli-new");
+    let [first, again, other] = ["a", "b", "c"].map(|name| folder.path().join(name));
+    let new = |path: &Path, more: &[&str]| {
+        let path = path.to_str().unwrap();
+        let arguments = ["new", "mobilenet-v1", "--alpha", "0.25", "--input", "32x32x3"];
+        let arguments = [&arguments[..], &["--classes", "10", "-o", path], more].concat();
+        report(&arguments, &["parameters", "trainable_parameters", "macs", "preprocess"])
+    };
+    let made = new(&first, &[]);
+    new(&again, &["--seed", "0"]);
+    assert_eq!(fs::read(&first).unwrap(), fs::read(&again).unwrap());
+    new(&other, &["--seed", "1"]);
+    assert_ne!(fs::read(&first).unwrap(), fs::read(&other).unwrap());
+    let loaded = new(&again, &["--seed", "2", "--weights", other.to_str().unwrap()]);
+    assert_eq!(loaded["loaded"], 55);
+    let first = first.to_str().unwrap();
+    let summary = report(&["summary", first], &["parameters", "trainable_parameters"]);
+    assert_eq!(summary["parameters"], made["parameters"]);
+    let layers = report(&["layers", first, "--trainable"], &["layers"]);
+    assert_eq!(layers["layers"].as_array().unwrap().len(), 55);
+    assert_eq!(layers["layers"][0]["name"], "conv1");
 }

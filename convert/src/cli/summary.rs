@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::layers::trainable;
 use super::output::{Output, grouped, table};
 use super::source::Source;
 use crate::blob::Blob;
@@ -92,7 +93,7 @@ fn of_model(graph: &Graph) -> Summary {
         arena_bytes: None,
         numerics: None,
         target: None,
-        preprocess: None,
+        preprocess: graph.preprocess.map(|preprocess| preprocess.to_string()),
         source: None,
         layers,
     }
@@ -150,16 +151,21 @@ fn of_blob(blob: &Blob) -> Summary {
 }
 
 fn text(summary: &Summary) -> String {
-    let mut table = table(&["layer", "type", "output", "parameters", "MACs", "bytes"], 3);
+    let is_model = summary.blob_bytes.is_none();
+    let mut header = vec!["layer", "type", "output", "parameters"];
+    header.extend(is_model.then_some("trainable"));
+    header.extend(["MACs", "bytes"]);
+    let mut table = table(&header, 3);
     for layer in &summary.layers {
-        table.add_row([
+        let mut row = vec![
             layer.name.clone(),
             layer.r#type.to_owned(),
             dims_text(&layer.output),
             grouped(layer.parameters),
-            grouped(layer.macs),
-            grouped(layer.bytes),
-        ]);
+        ];
+        row.extend(is_model.then(|| trainable(layer.parameters, layer.trainable_parameters)));
+        row.extend([grouped(layer.macs), grouped(layer.bytes)]);
+        table.add_row(row);
     }
     let mut text = format!(
         "{} ({}): {} -> {}\n{table}\n",
@@ -169,10 +175,10 @@ fn text(summary: &Summary) -> String {
         dims_text(&summary.output),
     );
     let mut line = |what: &str, value: String| text.push_str(&format!("{what:>24}  {value}\n"));
-    line("parameters", grouped(summary.parameters));
-    if summary.blob_bytes.is_none() {
-        line("trainable", grouped(summary.trainable_parameters));
-        line("non-trainable", grouped(summary.non_trainable_parameters));
+    line("total parameters", grouped(summary.parameters));
+    if is_model {
+        line("trainable parameters", grouped(summary.trainable_parameters));
+        line("non-trainable parameters", grouped(summary.non_trainable_parameters));
     }
     line("MACs", grouped(summary.macs));
     line("weight bytes", grouped(summary.weight_bytes));

@@ -45,12 +45,16 @@ impl Shape {
     /// # Errors
     /// An axis of 0, or more than [`MAX_ELEMENTS`].
     pub fn checked(self) -> Result<Self, ShapeError> {
-        let dims = self.dims();
-        let elements = dims.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim));
-        match elements {
-            Some(0) => Err(ShapeError::Empty { dims }),
-            Some(elements) if elements <= MAX_ELEMENTS => Ok(self),
-            _ => Err(ShapeError::TooLarge { dims }),
+        Self::product(&self.dims()).map(|_| self)
+    }
+
+    /// Number of elements of a tensor of any rank.
+    pub(crate) fn product(dims: &[usize]) -> Result<usize, ShapeError> {
+        let product = dims.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim));
+        match product {
+            Some(0) => Err(ShapeError::Empty { dims: dims.to_vec() }),
+            Some(elements) if elements <= MAX_ELEMENTS => Ok(elements),
+            _ => Err(ShapeError::TooLarge { dims: dims.to_vec() }),
         }
     }
 

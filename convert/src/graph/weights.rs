@@ -180,16 +180,20 @@ impl Node {
 impl Graph {
     /// Every parameter, in Keras' order: layer by layer, a layer's trainable ones first.
     pub fn weights(&self) -> impl Iterator<Item = Weight<'_>> {
-        self.iter().flat_map(move |(id, node)| {
-            let channels = self.input_shapes(id).next().map_or(1, |shape| shape.channels());
-            node.op.weights().map(move |(role, param)| Weight {
-                node: id,
-                layer: &node.name,
-                role,
-                trainable: node.trainable && !role.is_statistic(),
-                param,
-                channels,
-            })
+        self.iter().flat_map(|(id, _)| self.weights_of(id))
+    }
+
+    /// The parameters of a layer, in Keras' order.
+    pub(super) fn weights_of(&self, id: NodeId) -> impl Iterator<Item = Weight<'_>> {
+        let node = self.node(id);
+        let channels = self.input_shapes(id).next().map_or(1, |shape| shape.channels());
+        node.op.weights().map(move |(role, param)| Weight {
+            node: id,
+            layer: &node.name,
+            role,
+            trainable: node.trainable && !role.is_statistic(),
+            param,
+            channels,
         })
     }
 

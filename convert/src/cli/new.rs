@@ -1,0 +1,140 @@
+//! `mote new`: a network by name.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use serde::Serialize;
+
+use super::Usage;
+use super::output::{Output, grouped};
+use super::source::open_model;
+use crate::graph::{Pooling, Shape};
+use crate::model_file;
+use crate::networks::{Network, NetworkError, Options, Top, load_weights};
+
+/// Makes a network by name, with initial weights or with those of another model.
+///
+/// `mote new mobilenet-v1 --alpha 0.25 --input 32x32x3 --classes 10 -o model.safetensors` writes one to train;
+/// `mote summary model.safetensors` shows its layers. The same seed gives the same file.
+///
+/// With --weights the layers take the weights of their namesakes in a model of any format, as
+/// Keras' load_weights(by_name=True) does.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The architecture.
+    #[arg(value_name = "NETWORK", long_help = networks_help())]
+    network: String,
+    /// The model file to write.
+    #[arg(short, long, value_name = "OUT.safetensors")]
+    output: PathBuf,
+    /// Height, width and channels of the input.
+    #[arg(long, value_name = "HxWxC", default_value = "224x224x3", value_parser = parse_input)]
+    input: Shape,
+    /// Classes of the classifier.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    classes: usize,
+    /// Leave the classifier out; the output is the last feature map, its mean or its maximum.
+    #[arg(long, value_name = "none|avg|max", conflicts_with = "classes")]
+    no_top: Option<Pooling>,
+    /// Factor on the channels of a MobileNet, such as 0.25. Default: 1.
+    #[arg(long)]
+    alpha: Option<f32>,
+    /// Share of the features that training drops before the classifier. Default: the
+    /// architecture's own.
+    #[arg(long, value_name = "RATE")]
+    dropout: Option<f32>,
+    /// Decides the initial weights.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// A model whose weights to take, layer by layer.
+    #[arg(long, value_name = "MODEL")]
+    weights: Option<PathBuf>,
+}
+
+fn networks_help() -> String {
+    let names = Network::NAMES.map(|(name, about)| format!("  {name:14} {about}"));
+    format!("The architecture:\n{}", names.join("\n"))
+}
+
+fn parse_input(text: &str) -> Result<Shape, String> {
+    let dims: Option<Vec<usize>> = text.split('x').map(|dim| dim.parse().ok()).collect();
+    match dims.as_deref().map(Shape::from_dims) {
+        Some(Ok(shape @ Shape::Map { .. })) => Ok(shape),
+        _ => Err("give height, width and channels, such as 32x32x3".to_owned()),
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    output: PathBuf,
+    network: String,
+    parameters: u64,
+    trainable_parameters: u64,
+    macs: u64,
+    preprocess: Option<String>,
+    /// Layers that took weights from --weights.
+    loaded: Option<usize>,
+    /// Layers that --weights does not have; they have initial weights.
+    missing: Vec<String>,
+}
+
+pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
+    let network = Network::from_name(&args.network, args.alpha).map_err(usage)?;
+    let options = Options {
+        height: args.input.extent().height,
+        width: args.input.extent().width,
+        channels: args.input.channels(),
+        top: args.no_top.map_or(Top::Classes(args.classes), Top::Features),
+        dropout: args.dropout,
+        seed: Some(args.seed),
+    };
+    let mut graph = network.build(&options).map_err(usage)?;
+    let mut loaded = None;
+    if let Some(path) = &args.weights {
+        let source = open_model(path)?;
+        if source.is_quantized() {
+            bail!(Usage(format!("{} is quantized; give a float model", path.display())));
+        }
+        loaded = Some(load_weights(&mut graph, &source)?);
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        graph.provenance.insert("weights".to_owned(), name.unwrap_or_default());
+    }
+    model_file::write(&args.output, &graph)?;
+    let report = Report {
+        output: args.output.clone(),
+        network: network.to_string(),
+        parameters: graph.parameters() as u64,
+        trainable_parameters: graph.trainable_parameters() as u64,
+        macs: graph.total_macs(),
+        preprocess: graph.preprocess.map(|preprocess| preprocess.to_string()),
+        loaded: loaded.as_ref().map(|loaded| loaded.loaded.len()),
+        missing: loaded.map(|loaded| loaded.missing).unwrap_or_default(),
+    };
+    output.report(&report, text)
+}
+
+fn usage(error: NetworkError) -> Usage {
+    Usage(error.to_string())
+}
+
+fn text(report: &Report) -> String {
+    let mut text = format!(
+        "{}: {}, {} parameters ({} trainable), {} MACs\n",
+        report.output.display(),
+        report.network,
+        grouped(report.parameters),
+        grouped(report.trainable_parameters),
+        grouped(report.macs),
+    );
+    if let Some(preprocess) = &report.preprocess {
+        text.push_str(&format!("preprocessing {preprocess}\n"));
+    }
+    if let Some(loaded) = report.loaded {
+        text.push_str(&format!("{loaded} layers took weights\n"));
+    }
+    if !report.missing.is_empty() {
+        let missing = report.missing.join(", ");
+        text.push_str(&format!("with initial weights, since the source lacks them: {missing}\n"));
+    }
+    text
+}
