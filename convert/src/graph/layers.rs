@@ -192,8 +192,8 @@ impl Graph {
     /// let graph = Network::MobilenetV1 { alpha: 0.25 }.build(&Options::default())?;
     /// assert_eq!(graph.get_layer("conv_pw_13_bn")?.output_shape().dims(), [7, 7, 256]);
     /// assert_eq!(graph.get_layer(1)?.name(), "conv1");
-    /// let error = graph.get_layer("conv_pw_14").unwrap_err().to_string();
-    /// assert!(error.contains("no layer `conv_pw_14`") && error.contains("conv_pw_13"));
+    /// let error = graph.get_layer("conv_pw13").unwrap_err().to_string();
+    /// assert!(error.contains("no layer `conv_pw13`; near are conv_pw_13"));
     /// # Ok::<_, Box<dyn core::error::Error>>(())
     /// ```
     ///
