@@ -4,6 +4,7 @@
 //! float graph gets its activation ranges from [`Calibration`] and its weights quantized symmetric
 //! per output channel.
 
+mod aware;
 mod bias;
 mod calibrate;
 mod equalize;
@@ -11,6 +12,7 @@ mod multiplier;
 mod post_training;
 mod rounding;
 
+pub(crate) use aware::{has_own_range, rounded_weights};
 pub use bias::correct_bias;
 pub use calibrate::{Calibration, Histograms, Ranges};
 pub use equalize::{ChannelStatistics, equalize};
@@ -102,20 +104,13 @@ pub fn quantize(graph: &Graph, ranges: Option<&Ranges>) -> Result<Network, Quant
 
 /// Scale and zero point of every node's output. Operations that only move or select values keep
 /// the quantization of their input.
-fn activation_quantization(graph: &Graph, ranges: &Ranges) -> Vec<Quantization> {
+pub(crate) fn activation_quantization(graph: &Graph, ranges: &Ranges) -> Vec<Quantization> {
     let mut all: Vec<Quantization> = Vec::with_capacity(graph.nodes().len());
     for (id, node) in graph.iter() {
         let quantization = match node.op {
             graph::Op::Softmax { .. } => Quantization { scale: 1.0 / 256.0, zero_point: -128 },
-            graph::Op::AvgPool { .. }
-            | graph::Op::MaxPool { .. }
-            | graph::Op::Pad(_)
-            | graph::Op::Reshape(_)
-            | graph::Op::Flatten
-            | graph::Op::Dropout { .. }
-            | graph::Op::Requantize
-            | graph::Op::Activation(_) => all[node.inputs[0].index()],
-            _ => ranges.quantization(id),
+            ref op if has_own_range(op) => ranges.quantization(id),
+            _ => all[node.inputs[0].index()],
         };
         all.push(quantization);
     }

@@ -21,7 +21,8 @@ pub use error::TrainError;
 pub use optimizer::Optimizer;
 pub use schedule::Schedule;
 
-use crate::graph::{Graph, Shape};
+use crate::graph::{Graph, Op, Shape};
+use crate::quantize::Ranges;
 use engine::Engine;
 use optimizer::Parameter;
 
@@ -69,7 +70,7 @@ impl Predictor {
     /// faster then.
     #[must_use]
     pub fn new(graph: Graph) -> Self {
-        Self { engine: Engine::new(&graph), graph, output: Vec::new() }
+        Self { engine: Engine::new(&graph, None), graph, output: Vec::new() }
     }
 
     /// The graph.
@@ -107,6 +108,30 @@ impl Trainer {
     /// # Errors
     /// When the network cannot be trained: see [`TrainError`].
     pub fn new(graph: Graph) -> Result<Self, TrainError> {
+        Self::with_ranges(graph, None)
+    }
+
+    /// A trainer that rounds weights and activations as [`quantize`](crate::quantize::quantize()) would, so that the
+    /// network learns to live with it; slopes pass straight through the rounding. `graph` went through the
+    /// [passes](crate::passes::standard) and `ranges` are those of its calibration; they follow the batches from there,
+    /// except the input's. Afterwards `quantize(trainer.graph(), trainer.ranges())` is what was trained.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and for batch norms that were not folded.
+    pub fn quantization_aware(graph: Graph, ranges: Ranges) -> Result<Self, TrainError> {
+        for node in graph.nodes() {
+            if let Op::BatchNorm { .. } = node.op {
+                return Err(TrainError::Unsupported {
+                    layer: node.name.clone(),
+                    kind: node.op.kind(),
+                    reason: "int8 has no batch norms; fold them with passes::standard first",
+                });
+            }
+        }
+        Self::with_ranges(graph, Some(ranges))
+    }
+
+    fn with_ranges(graph: Graph, ranges: Option<Ranges>) -> Result<Self, TrainError> {
         match graph.output_shape() {
             Shape::Vector(classes) if classes > 1 => {}
             shape => return Err(TrainError::Output { found: shape.to_string() }),
@@ -114,13 +139,19 @@ impl Trainer {
         if graph.trainable_parameters() == 0 {
             return Err(TrainError::NothingTrainable);
         }
-        Ok(Self { engine: Engine::new(&graph)?, graph, output: Vec::new(), steps: 0 })
+        Ok(Self { engine: Engine::new(&graph, ranges)?, graph, output: Vec::new(), steps: 0 })
     }
 
     /// The graph as trained so far.
     #[must_use]
     pub fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    /// The ranges of the activations, of quantization-aware training.
+    #[must_use]
+    pub fn ranges(&self) -> Option<&Ranges> {
+        self.engine.ranges()
     }
 
     /// The trained graph.
@@ -171,6 +202,8 @@ impl Trainer {
             .collect();
         optimizer.apply(&mut parameters, learning_rate)?;
         self.engine.update_moving(&mut self.graph);
+        let pictures = batch.inputs.len() / self.graph.input_shape().elements();
+        self.engine.update_ranges(&self.graph, pictures);
         self.engine.forget();
         let step = self.steps;
         self.steps += 1;

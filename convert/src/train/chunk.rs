@@ -10,7 +10,7 @@ use super::product::Panels;
 use super::program::{Program, Work};
 use super::windows::Gather;
 use super::{depthwise, pool, product};
-use crate::graph::{Graph, Op};
+use crate::graph::{Graph, Op, Quantization};
 
 /// What all chunks share during a pass.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,8 @@ pub(super) struct Shared<'a> {
     pub(super) packed: &'a [Packed],
     /// A step each.
     pub(super) norms: &'a [Statistics],
+    /// A node each, of quantization-aware training.
+    pub(super) quantization: &'a [Quantization],
     /// Of the dropout layers; `None` outside training.
     pub(super) seed: Option<u64>,
 }
@@ -31,6 +33,8 @@ pub(super) struct Packed {
     pub(super) forward: Panels,
     /// One for each part of the backward pass.
     pub(super) backward: Vec<Panels>,
+    /// A depthwise one's, as they are.
+    pub(super) depthwise: Vec<f32>,
 }
 
 /// Some pictures.
@@ -46,6 +50,8 @@ pub(super) struct Chunk {
     pub(super) gradients: Vec<[Vec<f32>; 2]>,
     /// Of the input of the batch norm that comes next.
     pub(super) moments: Moments,
+    /// Smallest and largest input of a rounding step, and zero.
+    pub(super) extremes: Vec<(f32, f32)>,
     /// See [`norm::gradient_sums`].
     pub(super) sums: (Vec<f64>, Vec<f64>),
     /// Sum of the losses, and correct answers.
@@ -62,6 +68,7 @@ impl Chunk {
         self.values.resize_with(program.buffers, Vec::new);
         self.slopes.resize_with(program.buffers, Vec::new);
         self.gradients.resize_with(program.steps.len(), Default::default);
+        self.extremes.resize(program.steps.len(), (0.0, 0.0));
         for buffer in self.values.iter_mut().chain(&mut self.slopes) {
             if buffer.capacity() > 0 {
                 self.free.push(core::mem::take(buffer));
@@ -138,7 +145,7 @@ impl Chunk {
             }
             (
                 Work::Depthwise { forward, channels, multiplier, .. },
-                Op::DepthwiseConv { filter, bias, .. },
+                Op::DepthwiseConv { bias, .. },
             ) => {
                 let spread;
                 let x = match multiplier {
@@ -153,7 +160,7 @@ impl Chunk {
                     forward,
                     self.pictures,
                     x,
-                    &filter.data,
+                    &shared.packed[index].depthwise,
                     *channels,
                     (bias, clamp),
                     y,
@@ -195,6 +202,12 @@ impl Chunk {
                 if let Some(seed) = shared.seed {
                     drop_out(y, step.len, (seed, index, self.first), *rate);
                 }
+            }
+            (Work::Round, _) => {
+                if shared.seed.is_some() {
+                    self.extremes[index] = extremes(x);
+                }
+                round(x, shared.quantization[step.node.index()], y);
             }
             (Work::Softmax { beta }, _) => softmax(x, y, below.channels(), *beta),
             (_, op) => {
@@ -320,17 +333,14 @@ impl Chunk {
                 );
                 self.recycle(core::mem::replace(&mut dy, dx));
             }
-            (
-                Work::Depthwise { backward, channels, multiplier, .. },
-                Op::DepthwiseConv { filter, .. },
-            ) => {
+            (Work::Depthwise { backward, channels, multiplier, .. }, _) => {
                 let mut dx = self.buffer(below.elements() * multiplier * self.pictures);
                 let unbounded = (f32::NEG_INFINITY, f32::INFINITY);
                 multiply_depthwise(
                     backward,
                     self.pictures,
                     &dy,
-                    &filter.data,
+                    &shared.packed[index].depthwise,
                     *channels,
                     (None, unbounded),
                     &mut dx,
@@ -365,6 +375,9 @@ impl Chunk {
                 if let Some(seed) = shared.seed {
                     drop_out(&mut dy, step.len, (seed, index, self.first), *rate);
                 }
+            }
+            (Work::Round, _) => {
+                mask(&mut dy, &self.values[input], ends(shared.quantization[step.node.index()]));
             }
             (Work::Softmax { beta }, _) => {
                 let channels = below.channels();
@@ -419,6 +432,29 @@ fn mask(dy: &mut [f32], y: &[f32], (min, max): (f32, f32)) {
         let factor = move |y: f32| f32::from(u8::from(y > min) & u8::from(y < max));
         Arch::new().dispatch(move || dy.iter_mut().zip(y).for_each(|(dy, y)| *dy *= factor(*y)));
     }
+}
+
+/// To the nearest of 256 steps.
+#[allow(clippy::cast_precision_loss, reason = "a zero point lies within int8")]
+fn round(x: &[f32], Quantization { scale, zero_point }: Quantization, y: &mut [f32]) {
+    let zero = zero_point as f32;
+    Arch::new().dispatch(move || {
+        for (y, x) in y.iter_mut().zip(x) {
+            let step = (x / scale).round_ties_even().max(-128.0 - zero).min(127.0 - zero);
+            *y = step * scale;
+        }
+    });
+}
+
+/// Between which numbers rounding does not clip.
+#[allow(clippy::cast_precision_loss, reason = "a zero point lies within int8")]
+fn ends(Quantization { scale, zero_point }: Quantization) -> (f32, f32) {
+    let end = |step: f32| (step - zero_point as f32) * scale;
+    (end(-128.5), end(127.5))
+}
+
+fn extremes(x: &[f32]) -> (f32, f32) {
+    x.iter().fold((0.0, 0.0), |(min, max): (f32, f32), &x| (min.min(x), max.max(x)))
 }
 
 fn pictures(values: &[f32], count: usize) -> core::slice::ChunksExact<'_, f32> {

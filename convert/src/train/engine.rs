@@ -11,12 +11,16 @@ use super::product::PANEL;
 use super::program::{Program, Step, Work};
 use super::windows::Part;
 use super::{Batch, StepReport, TrainError};
-use crate::graph::{Graph, Op};
+use crate::graph::{Graph, Op, Quantization, WeightRole};
+use crate::quantize::{Ranges, activation_quantization, rounded_weights};
 
 /// Chunks that a batch is cut into; fixed, so that sums over them are the same on any number of threads.
 const CHUNKS: usize = 16;
 /// Elements of a map up to which several pictures are predicted at once.
 const GROUP_LEN: usize = 1 << 16;
+
+/// Share of an activation's range that a step keeps.
+const RANGE_MOMENTUM: f32 = 0.99;
 
 /// A program with its buffers.
 #[derive(Debug)]
@@ -27,13 +31,18 @@ pub(super) struct Engine {
     /// A step each: moving statistics, of training batch norms those of the batch once it has passed.
     norms: Vec<Statistics>,
     chunks: Vec<Chunk>,
+    /// Of quantization-aware training.
+    ranges: Option<Ranges>,
+    /// A node each, of those ranges.
+    quantization: Vec<Quantization>,
     /// Whether `packed` and `norms` are those of the graph.
     is_prepared: bool,
 }
 
 impl Engine {
-    pub(super) fn new(graph: &Graph) -> Result<Self, TrainError> {
-        let program = Program::new(graph)?;
+    /// With `ranges`, weights and activations are rounded as quantization would.
+    pub(super) fn new(graph: &Graph, ranges: Option<Ranges>) -> Result<Self, TrainError> {
+        let program = Program::new(graph, ranges.is_some())?;
         let steps = program.steps.len();
         Ok(Self {
             parts: program.parts(),
@@ -41,6 +50,8 @@ impl Engine {
             packed: vec![Packed::default(); steps],
             norms: vec![Statistics::default(); steps],
             chunks: Vec::new(),
+            ranges,
+            quantization: Vec::new(),
             is_prepared: false,
         })
     }
@@ -54,9 +65,13 @@ impl Engine {
         if self.is_prepared {
             return;
         }
+        if let Some(ranges) = &self.ranges {
+            self.quantization = activation_quantization(graph, ranges);
+        }
+        let quantization = &self.quantization[..];
         let steps = self.program.steps.par_iter();
         steps.zip(&mut self.packed).zip(&mut self.norms).for_each(|((step, packed), norm)| {
-            prepare(graph, step, packed, norm);
+            prepare(graph, quantization, step, packed, norm);
         });
         self.is_prepared = true;
     }
@@ -79,6 +94,7 @@ impl Engine {
             program: &self.program,
             packed: &self.packed,
             norms: &self.norms,
+            quantization: &self.quantization,
             seed: None,
         };
         let largest = self.program.steps.iter().map(|step| step.len).max().unwrap_or(1);
@@ -127,14 +143,14 @@ impl Engine {
         size: usize,
         chunks: &mut [Chunk],
     ) -> StepReport {
-        let Self { program, parts, packed, norms, .. } = self;
+        let Self { program, parts, packed, norms, quantization, .. } = self;
         let (inputs, classes) = (graph.input_shape().elements(), graph.output_shape().elements());
         let pictures = batch.inputs.len() / inputs;
         let seed = Some(batch.seed);
         let last = parts.len() - 1;
         for (place, part) in parts.iter().enumerate() {
             let norms_now = &*norms;
-            let shared = Shared { graph, program, packed, norms: norms_now, seed };
+            let shared = Shared { graph, program, packed, norms: norms_now, quantization, seed };
             chunks.par_iter_mut().enumerate().for_each(|(index, chunk)| {
                 let first = index * size;
                 let end = (first + size).min(pictures);
@@ -184,8 +200,9 @@ impl Engine {
         batch: &Batch<'_>,
         chunks: &mut [Chunk],
     ) -> Vec<[Vec<f32>; 2]> {
-        let Self { program, packed, norms, .. } = self;
-        let shared = Shared { graph, program, packed, norms, seed: Some(batch.seed) };
+        let Self { program, packed, norms, quantization, .. } = self;
+        let seed = Some(batch.seed);
+        let shared = Shared { graph, program, packed, norms, quantization, seed };
         let mut gradients = vec![<[Vec<f32>; 2]>::default(); program.steps.len()];
         // The batch norm whose sums are known, with what they make of its slopes.
         let mut pending: Option<(usize, [Vec<f32>; 2])> = None;
@@ -251,6 +268,24 @@ impl Engine {
         gradients.flatten_iter().flatten_iter().collect()
     }
 
+    /// The ranges as they have followed the batches so far.
+    pub(super) fn ranges(&self) -> Option<&Ranges> {
+        self.ranges.as_ref()
+    }
+
+    /// Moves every range but the input's towards what the last batch of `pictures` gave.
+    pub(super) fn update_ranges(&mut self, graph: &Graph, pictures: usize) {
+        let Some(ranges) = &mut self.ranges else { return };
+        let used = &self.chunks[..pictures.div_ceil(pictures.div_ceil(CHUNKS))];
+        for (index, step) in self.program.steps.iter().enumerate() {
+            if matches!(step.work, Work::Round) && step.node != graph.input() {
+                let seen = used.iter().map(|chunk| chunk.extremes[index]);
+                let seen = seen.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+                ranges.follow(step.node, seen.unwrap_or_default(), RANGE_MOMENTUM);
+            }
+        }
+    }
+
     /// Moves the moving statistics of every training batch norm towards those of the last batch.
     pub(super) fn update_moving(&self, graph: &mut Graph) {
         for (step, statistics) in self.program.steps.iter().zip(&self.norms) {
@@ -260,8 +295,8 @@ impl Engine {
             let Op::BatchNorm { momentum, .. } = graph.node(step.node).op else { continue };
             for (role, param) in graph.weights_mut(step.node) {
                 let batch = match role {
-                    crate::graph::WeightRole::MovingMean => &statistics.mean,
-                    crate::graph::WeightRole::MovingVariance => &statistics.variance,
+                    WeightRole::MovingMean => &statistics.mean,
+                    WeightRole::MovingVariance => &statistics.variance,
                     _ => continue,
                 };
                 for (moving, batch) in param.data.iter_mut().zip(batch) {
@@ -272,13 +307,23 @@ impl Engine {
     }
 }
 
-fn prepare(graph: &Graph, step: &Step, packed: &mut Packed, norm: &mut Statistics) {
+fn prepare(
+    graph: &Graph,
+    quantization: &[Quantization],
+    step: &Step,
+    packed: &mut Packed,
+    norm: &mut Statistics,
+) {
+    // Of what the weights meet.
+    let input = graph.node(step.node).inputs.first().and_then(|id| quantization.get(id.index()));
+    let rounded = input.and_then(|input| rounded_weights(graph, step.node, *input));
     match (&step.work, &graph.node(step.node).op) {
         (
             Work::Conv { backward, channels, outputs, .. },
             Op::Conv { filter: weights, .. } | Op::Dense { weights, .. },
         ) => {
-            let (weights, channels, outputs) = (&weights.data, *channels, *outputs);
+            let (channels, outputs) = (*channels, *outputs);
+            let weights = rounded.as_ref().unwrap_or(&weights.data);
             let depth = weights.len() / outputs;
             packed.forward.pack(depth, outputs, |at, output| weights[output * depth + at]);
             packed.backward.resize_with(backward.parts.len(), Default::default);
@@ -289,6 +334,9 @@ fn prepare(graph: &Graph, step: &Step, packed: &mut Packed, norm: &mut Statistic
                     weights[output * depth + tap * channels + channel]
                 });
             }
+        }
+        (Work::Depthwise { .. }, Op::DepthwiseConv { filter, .. }) => {
+            packed.depthwise.clone_from(rounded.as_ref().unwrap_or(&filter.data));
         }
         (_, Op::BatchNorm { mean, variance, epsilon, .. }) => {
             *norm = Statistics::new(mean.data.clone(), variance.data.clone(), *epsilon);

@@ -3,6 +3,7 @@
 use super::TrainError;
 use super::windows::Gather;
 use crate::graph::{Activation, Graph, Node, NodeId, Op, Shape, Window};
+use crate::quantize::has_own_range;
 
 /// One node's work.
 #[derive(Clone, Debug)]
@@ -53,6 +54,8 @@ pub(super) enum Work {
     Dropout {
         rate: f32,
     },
+    /// Rounds to the int8 steps of the node and back; slopes pass where nothing was clipped.
+    Round,
     Softmax {
         beta: f32,
     },
@@ -93,8 +96,8 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// Of a graph as its nodes are marked trainable now.
-    pub(super) fn new(graph: &Graph) -> Result<Self, TrainError> {
+    /// Of a graph as its nodes are marked trainable now; `rounds` adds the rounding of quantization.
+    pub(super) fn new(graph: &Graph, rounds: bool) -> Result<Self, TrainError> {
         let readers = graph.readers();
         let mut buffers: Vec<usize> = Vec::new();
         let mut wants = vec![false; graph.nodes().len()];
@@ -135,6 +138,21 @@ impl Program {
                 passes,
             });
             buffers.push(output);
+            if rounds && has_own_range(&node.op) {
+                let rounded = wants.len();
+                wants.push(wants[output]);
+                steps.push(Step {
+                    node: id,
+                    work: Work::Round,
+                    inputs: vec![output],
+                    output: rounded,
+                    len: node.shape.elements(),
+                    clamp: Activation::None.range(),
+                    trains: false,
+                    passes: wants[output],
+                });
+                buffers[id.index()] = rounded;
+            }
         }
         Ok(Self::finish(steps, buffers[graph.output().index()], wants))
     }

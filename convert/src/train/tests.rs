@@ -6,8 +6,14 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use super::*;
-use crate::graph::{Activation, Extent, GraphBuilder, NodeId, Op, Padding, Param, Window};
+use crate::blob::{Blob, Runner};
+use crate::emit::{Metadata, emit};
+use crate::graph::{Activation, Extent, GraphBuilder, NodeId, Padding, Param, Window};
 use crate::interpret;
+use crate::lower::lower;
+use crate::passes;
+use crate::quantize::{Calibration, quantize};
+use crate::target::Target;
 
 /// Numbers without structure, in -1..1.
 fn values(len: usize, seed: u64) -> Vec<f32> {
@@ -452,4 +458,67 @@ fn what_cannot_be_trained_is_told() {
     let error = trainer.step(&data.batch(), &mut optimizer, 0.1).unwrap_err();
     assert!(matches!(error, TrainError::NotFinite { step: 0, .. }), "{error}");
     assert_eq!(*trainer.graph(), graph, "a failed step changes nothing");
+}
+
+/// The folded network with ranges that its pictures calibrate.
+fn calibrated(seed: u64) -> (Graph, Data, Ranges) {
+    let graph = passes::standard(network(seed)).unwrap();
+    let data = Data::new(&graph, 24, seed);
+    let mut calibration = Calibration::new(&graph);
+    for picture in data.inputs.chunks(7 * 6 * 3) {
+        interpret::run(&graph, picture, |id, y| calibration.observe(&graph, id, y).unwrap())
+            .unwrap();
+    }
+    (graph, data, calibration.finish().unwrap())
+}
+
+#[test]
+fn rounded_training_predicts_what_int8_gives() {
+    let (graph, data, ranges) = calibrated(7);
+    let mut trainer = Trainer::quantization_aware(graph, ranges).unwrap();
+    let mut optimizer = Optimizer::sgd(0.9, false, 0.0);
+    let first = trainer.step(&data.batch(), &mut optimizer, 0.01).unwrap();
+    let mut last = first;
+    for _ in 0..60 {
+        last = trainer.step(&data.batch(), &mut optimizer, 0.01).unwrap();
+    }
+    assert!(last.loss < first.loss, "{first:?} became {last:?}");
+    let scores = trainer.predict(&data.inputs).unwrap().to_vec();
+    let float = Predictor::new(trainer.graph().clone()).predict(&data.inputs).unwrap().to_vec();
+    let network = quantize(trainer.graph(), trainer.ranges()).unwrap();
+    let program = lower(&network, Target::host(), mote_engine::Numerics::Fp32).unwrap();
+    let blob = Blob::new(emit(&program, &Metadata::default()).unwrap()).unwrap();
+    let mut runner = Runner::new(&blob, mote_kernels::Isa::best()).unwrap();
+    let mut int8 = Vec::new();
+    for picture in data.inputs.chunks(7 * 6 * 3) {
+        let output = runner.run(&blob.quantize_input(picture));
+        int8.extend(output.iter().map(|&y| (f32::from(y) + 128.0) / 256.0));
+    }
+    let distance = |a: &[f32], b: &[f32]| {
+        a.iter().zip(b).map(|(a, b)| f64::from((a - b).abs())).sum::<f64>() / a.len() as f64
+    };
+    // Softmax scores come in steps of 1/256, and a tie may fall the other way.
+    let (rounded, plain) = (distance(&scores, &int8), distance(&float, &int8));
+    assert!(rounded < 0.003 && rounded < plain, "{rounded} rounded, {plain} in float");
+}
+
+#[test]
+fn slopes_pass_straight_through_the_rounding() {
+    let (graph, data, ranges) = calibrated(8);
+    let mut plain = Trainer::new(graph.clone()).unwrap();
+    let plain = plain.gradients(&data.batch()).unwrap();
+    let mut rounded = Trainer::quantization_aware(graph, ranges).unwrap();
+    let rounded = rounded.gradients(&data.batch()).unwrap();
+    for ((name, a), (_, b)) in plain.weights.iter().zip(&rounded.weights) {
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+        let cosine = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
+        assert!(cosine > 0.98 && a != b, "{name}: {cosine}");
+    }
+}
+
+#[test]
+fn batch_norms_are_folded_before_rounded_training() {
+    let (_, _, ranges) = calibrated(9);
+    let error = Trainer::quantization_aware(network(9), ranges).unwrap_err();
+    assert!(error.to_string().contains("stem_norm"), "{error}");
 }

@@ -8,7 +8,7 @@ use crate::train::program::Program;
 /// Mean loss with the trainable weights replaced by `weights`, in their order.
 pub(super) fn loss(graph: &Graph, batch: &Batch<'_>, weights: &[Vec<f64>]) -> f64 {
     let pictures = batch.inputs.len() / graph.input_shape().elements();
-    let program = Program::new(graph).unwrap();
+    let program = Program::new(graph, false).unwrap();
     let mut trained = weights.iter();
     let mut values: Vec<Vec<f64>> = Vec::new();
     for (id, node) in graph.iter() {
