@@ -38,6 +38,8 @@ pub struct Dataset {
     classes: Arc<[String]>,
     /// Which samples of the source, in which order.
     indices: Vec<usize>,
+    /// For each label of the source the one it has here, where only some classes are kept.
+    labels: Option<Arc<[Option<usize>]>>,
 }
 
 /// One sample, decoded.
@@ -70,7 +72,7 @@ impl Dataset {
         let path = path.as_ref();
         let (source, classes) = Form::of(path)?.open(split)?;
         let indices = (0..source.len()).collect();
-        Ok(Self { source: Arc::new(source), classes: classes.into(), indices })
+        Ok(Self { source: Arc::new(source), classes: classes.into(), indices, labels: None })
     }
 
     /// [`Dataset::open`], but where no split is named and there is one called `train`, that one: so
@@ -118,7 +120,7 @@ impl Dataset {
     /// The label of a sample, without opening it.
     #[must_use]
     pub fn label(&self, index: usize) -> Option<usize> {
-        self.indices.get(index).and_then(|&index| self.source.label(index))
+        self.indices.get(index).and_then(|&index| self.label_of(index))
     }
 
     /// Reads and decodes a sample.
@@ -127,7 +129,8 @@ impl Dataset {
     /// [`DataError`] naming the file; [`DataError::NoSample`] if there is no such index.
     pub fn sample(&self, index: usize) -> Result<Sample, DataError> {
         let missing = DataError::NoSample { index, len: self.len() };
-        self.source.sample(*self.indices.get(index).ok_or(missing)?)
+        let index = *self.indices.get(index).ok_or(missing)?;
+        Ok(Sample { label: self.label_of(index), ..self.source.sample(index)? })
     }
 
     /// The samples that can be read, in order; what cannot be read is added to `unreadable` as the
@@ -140,6 +143,40 @@ impl Dataset {
                 None
             }
         })
+    }
+
+    /// The samples of these classes alone, which get the labels 0, 1, .. in this order.
+    ///
+    /// # Errors
+    /// [`DataError::NoSuchClass`].
+    pub fn with_classes(&self, names: &[String]) -> Result<Self, DataError> {
+        let mut labels = vec![None; self.classes.len()];
+        for (label, name) in names.iter().enumerate() {
+            match self.classes.iter().position(|class| class == name) {
+                Some(old) if labels[old].is_none() => labels[old] = Some(label),
+                _ => {
+                    let found = self.classes.to_vec();
+                    return Err(DataError::NoSuchClass { class: name.clone(), found });
+                }
+            }
+        }
+        let kept =
+            |index: &usize| self.label_of(*index).is_some_and(|label| labels[label].is_some());
+        let indices = self.indices.iter().copied().filter(kept).collect();
+        let labels = match &self.labels {
+            None => labels,
+            Some(before) => {
+                before.iter().map(|label| label.and_then(|label| labels[label])).collect()
+            }
+        };
+        let kept = self.with_indices(indices);
+        Ok(Self { classes: names.into(), labels: Some(labels.into()), ..kept })
+    }
+
+    /// The label that a sample of the source has here.
+    fn label_of(&self, index: usize) -> Option<usize> {
+        let label = self.source.label(index)?;
+        self.labels.as_ref().map_or(Some(label), |labels| labels[label])
     }
 
     /// `count` samples (or all, if there are fewer), the same ones for the same seed, with every
@@ -201,7 +238,7 @@ impl Dataset {
     fn shuffled_groups(&self, random: &mut SplitMix) -> Vec<Vec<usize>> {
         let mut groups = vec![Vec::new(); self.classes.len().max(1)];
         for &index in &self.indices {
-            let label = self.source.label(index).unwrap_or(0);
+            let label = self.label_of(index).unwrap_or(0);
             if let Some(group) = groups.get_mut(label) {
                 group.push(index);
             }
@@ -436,6 +473,14 @@ pub enum DataError {
         /// The splits that there are.
         found: Vec<String>,
     },
+    /// No class of that name, or it was named twice.
+    #[error("`{class}` is not a class of the data, or is named twice; there are {}", found.join(", "))]
+    NoSuchClass {
+        /// The name that was asked for.
+        class: String,
+        /// The classes that there are.
+        found: Vec<String>,
+    },
     /// No sample of that index.
     #[error("sample {index} was asked for; there are {len}")]
     NoSample {
@@ -541,6 +586,24 @@ mod tests {
         assert!(matches!(Dataset::open(&other, None), Err(DataError::NothingFound { .. })));
         let absent = Dataset::open(dir.path().join("absent"), None).unwrap_err().to_string();
         assert!(absent.contains("absent"), "{absent}");
+    }
+
+    #[test]
+    fn some_classes_alone() {
+        let dir = TempDir::new();
+        Array::new([6, 1, 1], vec![0_u8; 6]).unwrap().write(dir.path().join("X.npy")).unwrap();
+        let labels = Array::new([6], vec![0_u8, 1, 2, 0, 1, 2]).unwrap();
+        labels.write(dir.path().join("X.labels.npy")).unwrap();
+        let set = Dataset::open(dir.path().join("X.npy"), None).unwrap();
+        let kept = set.with_classes(&["2".into(), "0".into()]).unwrap();
+        assert_eq!(kept.classes(), ["2", "0"]);
+        let labels = |set: &Dataset| -> Vec<_> { (0..set.len()).map(|i| set.label(i)).collect() };
+        assert_eq!(labels(&kept), [Some(1), Some(0), Some(1), Some(0)]);
+        assert_eq!(kept.sample(1).unwrap().label, Some(0));
+        let last = kept.with_classes(&["0".into()]).unwrap();
+        assert_eq!(labels(&last), [Some(0), Some(0)]);
+        let error = set.with_classes(&["9".into()]).unwrap_err().to_string();
+        assert!(error.contains("`9` is not a class") && error.contains("0, 1, 2"), "{error}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | MobileNet V1, V2, ResNet-50, VGG-16, VGG-19 | Keras | as in Keras | Glorot uniform |
 //! | ResNet-18, ResNet-34, VGG-11, VGG-13 | torchvision; Keras' scheme | torch; caffe | He normal, fan out |
-//! | CIFAR ResNets, CIFAR VGGs with batch norms | torchvision's and Keras' scheme | torch | He normal, fan out |
+//! | CIFAR MobileNet, ResNets, VGGs with batch norms | torchvision's and Keras' scheme | tf; torch | He normal, fan out |
 //!
 //! ```
 //! use mote_convert::networks::{Network, Options, Top};
@@ -40,6 +40,11 @@ pub use load::{LoadError, Loaded, load_weights};
 pub enum Network {
     /// Howard et al. 2017, as in Keras.
     MobilenetV1 {
+        /// Factor on the channels of every layer.
+        alpha: f32,
+    },
+    /// The same kind of network for 32x32 pictures.
+    CifarMobilenet {
         /// Factor on the channels of every layer.
         alpha: f32,
     },
@@ -101,9 +106,10 @@ impl Default for Options {
 
 impl Network {
     /// Names that [`from_name`](Self::from_name) takes, with what they are.
-    pub const NAMES: [(&str, &str); 17] = [
+    pub const NAMES: [(&str, &str); 18] = [
         ("mobilenet-v1", "depthwise separable convolutions; Keras' layers; takes --alpha"),
         ("mobilenet-v2", "inverted residuals; Keras' layers; takes --alpha"),
+        ("mobilenet-cifar", "MobileNet V1 for 32x32 pictures; takes --alpha"),
         ("resnet8", "for 32x32 pictures, one block a stage"),
         ("resnet14", "for 32x32 pictures, two blocks a stage"),
         ("resnet20", "for 32x32 pictures, three blocks a stage"),
@@ -137,6 +143,7 @@ impl Network {
         let network = match name {
             "mobilenet-v1" => return Ok(Self::MobilenetV1 { alpha: alpha.unwrap_or(1.0) }),
             "mobilenet-v2" => return Ok(Self::MobilenetV2 { alpha: alpha.unwrap_or(1.0) }),
+            "mobilenet-cifar" => return Ok(Self::CifarMobilenet { alpha: alpha.unwrap_or(1.0) }),
             "resnet18" | "resnet34" | "resnet50" => Self::Resnet(depth("resnet")?),
             _ if name.ends_with("-cifar") => Self::CifarVgg(depth("vgg")?),
             _ if name.starts_with("vgg") => Self::Vgg(depth("vgg")?),
@@ -154,7 +161,9 @@ impl Network {
     /// An input too small for the network's strides, an unknown depth, or an `alpha` or dropout rate out of range.
     pub fn build(self, options: &Options) -> Result<Graph, NetworkError> {
         let scaling = match self {
-            Self::MobilenetV1 { .. } | Self::MobilenetV2 { .. } => Scaling::Tf,
+            Self::MobilenetV1 { .. } | Self::CifarMobilenet { .. } | Self::MobilenetV2 { .. } => {
+                Scaling::Tf
+            }
             Self::Resnet(50) | Self::Vgg(_) => Scaling::Caffe,
             _ => Scaling::Torch,
         };
@@ -163,7 +172,9 @@ impl Network {
             Self::Resnet(50) | Self::Vgg(16 | 19) => Init::Glorot,
             _ => Init::He,
         };
-        if let Self::MobilenetV1 { alpha } | Self::MobilenetV2 { alpha } = self
+        if let Self::MobilenetV1 { alpha }
+        | Self::CifarMobilenet { alpha }
+        | Self::MobilenetV2 { alpha } = self
             && !(alpha > 0.0 && alpha <= MAX_ALPHA)
         {
             return Err(NetworkError::Alpha(alpha));
@@ -171,6 +182,7 @@ impl Network {
         let mut layers = Layers::new(self.to_string(), options, init)?;
         match self {
             Self::MobilenetV1 { alpha } => mobilenet_v1::build(&mut layers, alpha)?,
+            Self::CifarMobilenet { alpha } => mobilenet_v1::cifar(&mut layers, alpha)?,
             Self::MobilenetV2 { alpha } => mobilenet_v2::build(&mut layers, alpha)?,
             Self::Resnet(depth @ (18 | 34)) => resnet::basic(&mut layers, depth)?,
             Self::Resnet(50) => resnet::bottleneck(&mut layers)?,
@@ -205,6 +217,7 @@ impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MobilenetV1 { alpha } => write!(f, "mobilenet-v1-{alpha}"),
+            Self::CifarMobilenet { alpha } => write!(f, "mobilenet-cifar-{alpha}"),
             Self::MobilenetV2 { alpha } => write!(f, "mobilenet-v2-{alpha}"),
             Self::Resnet(depth) | Self::CifarResnet(depth) => write!(f, "resnet{depth}"),
             Self::Vgg(depth) => write!(f, "vgg{depth}"),
@@ -221,7 +234,7 @@ pub enum NetworkError {
     #[error("no network `{0}`; there are {known}", known = names())]
     Name(String),
     /// A width for a network of one width.
-    #[error("`{0}` has no alpha; mobilenet-v1 and mobilenet-v2 have one")]
+    #[error("`{0}` has no alpha; the MobileNets have one")]
     NoAlpha(String),
     /// A width out of range.
     #[error("alpha is {0}; it must lie above 0 and up to {MAX_ALPHA}")]

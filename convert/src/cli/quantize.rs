@@ -10,11 +10,12 @@ use serde::Serialize;
 
 use super::Usage;
 use super::output::{Output, grouped};
-use super::source::{Feed, Skipped, open_model, preprocess_of};
+use super::source::{Feed, Skipped, only, open_model, preprocess_of};
 use crate::blob::{Blob, Provenance};
 use crate::data::{Content, Dataset};
 use crate::detect;
 use crate::emit::{Metadata, emit};
+use crate::fetch;
 use crate::files::{sha256_hex, write_atomic};
 use crate::graph::Graph;
 use crate::lower::lower;
@@ -40,6 +41,9 @@ pub(super) struct Args {
     /// Split of the calibration data, such as `train`.
     #[arg(long, value_name = "NAME")]
     split: Option<String>,
+    /// Only pictures of these classes: `cat,dog`.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    classes: Vec<String>,
     /// How many calibration samples to use, spread evenly.
     #[arg(long, value_name = "N", default_value_t = 256)]
     samples: usize,
@@ -100,7 +104,9 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
         numerics.unwrap_or(if graph.is_quantized() { Numerics::Tflite } else { Numerics::Fp32 });
     let dataset = match &args.calibration {
         Some(path) => {
+            let path = fetch::data_set(path, &mut |line| eprintln!("{line}"))?;
             let dataset = Dataset::open_for_calibration(path, args.split.as_deref())?;
+            let dataset = only(dataset, &args.classes)?;
             Some(if args.samples < dataset.len() {
                 dataset.subset(args.samples, 0)
             } else {

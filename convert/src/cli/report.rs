@@ -156,9 +156,10 @@ fn validation(data: &Path, run: &Run) -> anyhow::Result<Dataset> {
     Ok(match held_out.parse::<f64>() {
         Ok(fraction) => {
             let train = Dataset::open_for_calibration(data, run.begin.split.as_deref())?;
+            let train = train.with_classes(&run.begin.classes)?;
             train.hold_out(fraction, run.begin.recipe.seed).1
         }
-        Err(_) => Dataset::open(data, Some(held_out))?,
+        Err(_) => Dataset::open(data, Some(held_out))?.with_classes(&run.begin.classes)?,
     })
 }
 

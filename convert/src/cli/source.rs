@@ -81,6 +81,9 @@ pub(super) struct DataArgs {
     /// Only this split, such as `val`.
     #[arg(long, value_name = "NAME")]
     pub(super) split: Option<String>,
+    /// Only these classes, in the order of the network's outputs: `cat,dog`.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(super) classes: Vec<String>,
     /// Only this many samples, spread evenly.
     #[arg(long, value_name = "N")]
     pub(super) limit: Option<usize>,
@@ -89,12 +92,17 @@ pub(super) struct DataArgs {
 impl DataArgs {
     pub(super) fn open(&self) -> anyhow::Result<Dataset> {
         let path = fetch::data_set(&self.data, &mut |line| eprintln!("{line}"))?;
-        let dataset = Dataset::open(path, self.split.as_deref())?;
+        let dataset = only(Dataset::open(path, self.split.as_deref())?, &self.classes)?;
         Ok(match self.limit {
             Some(limit) if limit < dataset.len() => dataset.subset(limit, 0),
             _ => dataset,
         })
     }
+}
+
+/// The samples of these classes, or all where none is named.
+pub(super) fn only(dataset: Dataset, classes: &[String]) -> anyhow::Result<Dataset> {
+    Ok(if classes.is_empty() { dataset } else { dataset.with_classes(classes)? })
 }
 
 /// How samples become input tensors: `--preprocess`, else what the network tells.

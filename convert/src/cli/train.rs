@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::Usage;
 use super::output::{Output, grouped, percent};
-use super::source::{open_model, preprocess_of};
+use super::source::{only, open_model, preprocess_of};
 use crate::data::Dataset;
 use crate::fetch;
 use crate::fit::{
@@ -51,6 +51,9 @@ pub(super) struct Args {
     /// Split to train on. Default: `train` where there are splits.
     #[arg(long, value_name = "NAME")]
     split: Option<String>,
+    /// Only these classes, which the network gets in this order: `cat,dog`.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    classes: Vec<String>,
     /// Only this many training pictures, spread evenly over the classes.
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -321,6 +324,7 @@ impl Sets {
             Some(name) => Dataset::open(data, Some(name))?,
             None => Dataset::open_for_calibration(data, None)?,
         };
+        let train = only(train, &args.classes)?;
         let named = ["val", "valid", "validation"].into_iter().find(|name| has(name));
         let held_out = match &args.validation {
             Some(name) => name.clone(),
@@ -329,14 +333,14 @@ impl Sets {
         let (train, validation) = match held_out.parse::<f64>() {
             Ok(fraction) if fraction > 0.0 && fraction < 1.0 => train.hold_out(fraction, args.seed),
             Ok(_) => bail!(Usage("--validation must be between 0 and 1, or a split".into())),
-            Err(_) => (train, Dataset::open(data, Some(&held_out))?),
+            Err(_) => (train, only(Dataset::open(data, Some(&held_out))?, &args.classes)?),
         };
         let train = match args.limit {
             Some(limit) if limit < train.len() => train.subset(limit, args.seed),
             _ => train,
         };
         let test = (has("test") && held_out != "test")
-            .then(|| Dataset::open(data, Some("test")))
+            .then(|| only(Dataset::open(data, Some("test"))?, &args.classes))
             .transpose()?;
         Ok(Self { train, validation, test, held_out })
     }

@@ -21,7 +21,34 @@ const BLOCKS: [(f32, usize); 13] = [
     (1024.0, 1),
 ];
 
+/// The same for 32x32 pictures: fewer blocks and strides, so that the last map is 4x4.
+const CIFAR_BLOCKS: [(f32, usize); 8] = [
+    (192.0, 1),
+    (256.0, 2),
+    (256.0, 1),
+    (512.0, 2),
+    (512.0, 1),
+    (512.0, 1),
+    (896.0, 2),
+    (896.0, 1),
+];
+
+/// Keras' network.
 pub(super) fn build(net: &mut Layers, alpha: f32) -> Result<(), GraphError> {
+    stack(net, alpha, (32.0, 2), &BLOCKS)
+}
+
+/// The one for 32x32 pictures.
+pub(super) fn cifar(net: &mut Layers, alpha: f32) -> Result<(), GraphError> {
+    stack(net, alpha, (96.0, 1), &CIFAR_BLOCKS)
+}
+
+fn stack(
+    net: &mut Layers,
+    alpha: f32,
+    stem: (f32, usize),
+    blocks: &[(f32, usize)],
+) -> Result<(), GraphError> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -30,10 +57,10 @@ pub(super) fn build(net: &mut Layers, alpha: f32) -> Result<(), GraphError> {
     let filters = |filters: f32| ((filters * alpha) as usize).max(1);
     let conv =
         |filters, kernel, stride| Conv { filters, kernel, stride, pads: Pads::Same, bias: false };
-    net.conv("conv1", conv(filters(32.0), 3, 2))?;
+    net.conv("conv1", conv(filters(stem.0), 3, stem.1))?;
     net.batch_norm("conv1_bn", NORM)?;
     net.relu6("conv1_relu")?;
-    for (index, (width, stride)) in BLOCKS.into_iter().enumerate() {
+    for (index, &(width, stride)) in blocks.iter().enumerate() {
         let id = index + 1;
         let pads = if stride == 1 {
             Pads::Same
