@@ -590,7 +590,7 @@ mod tests {
 
     #[test]
     fn some_classes_alone() {
-        let dir = TempDir::new();
+        let dir = TempDir::new("some_classes");
         Array::new([6, 1, 1], vec![0_u8; 6]).unwrap().write(dir.path().join("X.npy")).unwrap();
         let labels = Array::new([6], vec![0_u8, 1, 2, 0, 1, 2]).unwrap();
         labels.write(dir.path().join("X.labels.npy")).unwrap();

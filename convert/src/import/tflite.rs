@@ -420,10 +420,11 @@ impl<'a> Importer<'a> {
             trainable: true,
         };
         let keeps_axes = matches!(op, Op::Dense { .. });
-        let mut id = self.builder.push(node(tensor.name.clone(), op, inputs))?;
+        let name = layer_name(&tensor.name);
+        let mut id = self.builder.push(node(name.to_owned(), op, inputs))?;
         let inferred = self.builder.shape(id);
         if keeps_axes && inferred != stated && inferred.elements() == stated.elements() {
-            let name = format!("{}/reshape", tensor.name);
+            let name = format!("{name}/reshape");
             id = self.builder.push(node(name, Op::Reshape(stated), vec![id]))?;
         } else if inferred != stated {
             let what = format!("computes {inferred} where the file states {stated}");
@@ -554,6 +555,13 @@ impl<'a> Importer<'a> {
 /// More tables of a kind than any network for small machines has.
 const MAX_TABLES: usize = 1 << 16;
 const MAX_OPERANDS: usize = 64;
+
+/// What a tensor's layer is called: the converter names a fused layer after all that went into it,
+/// `model/relu/Relu;model/bn/FusedBatchNormV3;...`, of which the first is what comes out.
+fn layer_name(tensor: &str) -> &str {
+    let first = tensor.split(';').find(|part| !part.is_empty()).unwrap_or(tensor);
+    first.strip_prefix("StatefulPartitionedCall/").filter(|rest| !rest.is_empty()).unwrap_or(first)
+}
 
 #[cfg(test)]
 mod tests {
