@@ -28,9 +28,8 @@ impl Desk {
             fs::create_dir_all(&folder).unwrap();
             for index in 0..12_u32 {
                 let pixel = |x: u32, y: u32| {
-                    let noise = (x * 31 + y * 17 + index * 97)
-                        * 2_654_435_761_u32.wrapping_mul(x ^ y | 1)
-                        % 40;
+                    let seed = 2_654_435_761_u32.wrapping_mul(x ^ y | 1);
+                    let noise = (x * 31 + y * 17 + index * 97).wrapping_mul(seed) % 40;
                     Rgb(colour.map(|c: u8| c.saturating_add(noise.to_le_bytes()[0])))
                 };
                 RgbImage::from_fn(32, 32, pixel).save(folder.join(format!("{index}.png"))).unwrap();

@@ -200,7 +200,7 @@ mod tests {
         let options = Options { height: 32, width: 32, ..Options::default() };
         let graph = network.build(&options).unwrap();
         let picture: Vec<f32> =
-            (0..3072_u16).map(|index| f32::from(index * 31 % 256) / 128.0 - 1.0).collect();
+            (0..3072_usize).map(|index| (index * 31 % 256) as f32 / 128.0 - 1.0).collect();
         let run = |pooling| {
             let graph = graph.clone().without_top(pooling).unwrap();
             interpret::run(&graph, &picture, |_, _| ()).unwrap()
