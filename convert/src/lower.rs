@@ -195,6 +195,7 @@ impl Lowering<'_> {
         layout: Layout,
     ) -> Result<(), LowerError> {
         let (channels, depth) = (weights.channels(), weights.depth);
+        let layout = if layout.holds(&weights.values) { layout } else { Layout::PLAIN };
         let len = layout
             .packed_len(channels, depth)
             .ok_or(LowerError::TooLarge { what: "more weights" })?;
@@ -202,7 +203,7 @@ impl Lowering<'_> {
         mote_kernels::pack(&weights.values, layout, channels, depth, &mut packed)
             .map_err(|fault| shape_error(node, fault))?;
         self.push_weights(op, &packed)?;
-        op.layout = [step(layout.channels(), node)?, step(layout.depth(), node)?];
+        op.layout = layout.code();
 
         let zero_point = i32::from(input.zero_point);
         let bias = weights.rows().zip(&weights.bias).map(|(row, bias)| {

@@ -86,7 +86,7 @@ cells! {
 pub const fn layout(isa: Isa, geometry: &Geometry) -> Layout {
     let _ = geometry;
     match isa {
-        Isa::Scalar => Layout::PLAIN,
+        Isa::Scalar | Isa::Armv7emDsp => Layout::PLAIN,
         Isa::Avx2 => AVX2_LAYOUT,
     }
 }

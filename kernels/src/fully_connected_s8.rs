@@ -24,6 +24,8 @@
 
 use crate::{Epilogue, Filter, Isa, Layout, ShapeError, tile_s8};
 
+#[cfg(armv7em)]
+pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 pub(crate) mod scalar;
@@ -70,6 +72,7 @@ impl<'a> Args<'a> {
 
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
+    Armv7emDsp armv7em_dsp on armv7em,
 }
 
 /// The layout that the cell of `isa` reads without unpacking.
@@ -82,6 +85,5 @@ pub const fn layout(isa: Isa, channels: usize, depth: usize) -> Layout {
 /// Scratch that the cell of `isa` wants.
 #[must_use]
 pub const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> usize {
-    let _ = channels;
-    tile_s8::vector_scratch_bytes(isa, depth)
+    tile_s8::vector_scratch_bytes(isa, channels, depth)
 }

@@ -10,6 +10,7 @@ macro_rules! cells {
         pub type Run = fn(&mut Args<'_>);
 
         #[allow(unsafe_code, reason = "the shim between safe callers and cells")]
+        #[allow(unused_unsafe, reason = "only some cells need a target feature")]
         pub(crate) fn select(verified: $crate::Verified) -> Run {
             let (isa, mut run): (_, Run) = (verified.isa(), scalar::run);
             $(

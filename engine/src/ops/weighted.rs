@@ -258,8 +258,7 @@ fn filter<'a>(
     channels: usize,
     depth: usize,
 ) -> Result<Filter<'a>, OpFault> {
-    let [block_channels, block_depth] = record.op.layout;
-    let layout = Layout::new(block_channels, block_depth)?;
+    let layout = Layout::from_code(record.op.layout)?;
     Ok(Filter::new(record.weights()?, layout, channels, depth)?)
 }
 

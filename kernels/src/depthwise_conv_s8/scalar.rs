@@ -26,7 +26,7 @@ pub(crate) fn run(args: &mut Args<'_>) {
                                 .unwrap_or(&op.pad_value);
                             let weight = op.filter.at(channel, step);
                             accumulator =
-                                accumulator.wrapping_add(i32::from(*value) * i32::from(weight));
+                                accumulator.wrapping_add(i32::from(*value) * weight);
                             step += 1;
                         }
                     }

@@ -41,6 +41,7 @@ impl Setup {
         {
             all.push(Self { layout: Layout::new(channels, depth).ok(), ..planned });
         }
+        all.push(Self { layout: Some(Layout::WOVEN), ..planned });
         all
     }
 }
@@ -115,6 +116,15 @@ impl Random {
             3 => (0..len).map(|_| self.pick(&[-128, -127, -1, 0, 1, 127])).collect(),
             _ => (0..len).map(|_| self.int8()).collect(),
         }
+    }
+
+    /// Mostly as quantizers make them, without -128.
+    fn weights(&mut self, len: usize) -> Vec<i8> {
+        let mut weights = self.int8s(len);
+        if self.below(4) > 0 {
+            weights.iter_mut().for_each(|weight| *weight = (*weight).max(-127));
+        }
+        weights
     }
 
     fn clamp(&mut self) -> Clamp {
@@ -245,12 +255,13 @@ impl Requant {
     }
 }
 
-/// The packed form of a `[channels, depth]` filter.
-fn packed(plain: &[i8], layout: Layout, channels: usize) -> Vec<i8> {
+/// Bytes and layout of a `[channels, depth]` filter; plain where the layout cannot hold it.
+fn packed(plain: &[i8], layout: Layout, channels: usize) -> (Vec<i8>, Layout) {
+    let layout = if layout.holds(plain) { layout } else { Layout::PLAIN };
     let depth = plain.len() / channels;
     let mut packed = vec![0x55; layout.packed_len(channels, depth).unwrap()];
     pack(plain, layout, channels, depth, &mut packed).unwrap();
-    packed
+    (packed, layout)
 }
 
 /// Scratch of some length at the alignment of an arena, full of rubbish.
@@ -375,7 +386,7 @@ impl Case for Conv {
                     Self {
                         geometry,
                         input: random.int8s(geometry.input().checked_len().unwrap()),
-                        filter: random.int8s(outputs * depth),
+                        filter: random.weights(outputs * depth),
                         requant: Requant::new(&mut random, outputs, float, sane),
                         pad_value: random.int8(),
                     }
@@ -388,7 +399,7 @@ impl Case for Conv {
         let Self { geometry, pad_value, .. } = self;
         let channels = geometry.output().channels;
         let layout = setup.layout.unwrap_or(conv_s8::layout(setup.isa, geometry));
-        let filter = packed(&self.filter, layout, channels);
+        let (filter, layout) = packed(&self.filter, layout, channels);
         let filter = Filter::new(&filter, layout, channels, self.filter.len() / channels).unwrap();
         let bytes = conv_s8::scratch_bytes(setup.isa, geometry) * setup.scratch_percent / 100;
         windows(geometry, &self.input, setup.ring, |input, first_row, output| {
@@ -469,7 +480,7 @@ impl Case for DepthwiseConv {
                     Self {
                         geometry,
                         input: random.int8s(geometry.input().checked_len().unwrap()),
-                        filter: random.int8s(outputs * geometry.window().taps()),
+                        filter: random.weights(outputs * geometry.window().taps()),
                         requant: Requant::new(&mut random, outputs, float, sane),
                         pad_value: random.int8(),
                     }
@@ -482,7 +493,7 @@ impl Case for DepthwiseConv {
         let Self { geometry, pad_value, .. } = self;
         let channels = geometry.output().channels;
         let layout = setup.layout.unwrap_or(depthwise_conv_s8::layout(setup.isa, geometry));
-        let filter = packed(&self.filter, layout, channels);
+        let (filter, layout) = packed(&self.filter, layout, channels);
         let filter = Filter::new(&filter, layout, channels, geometry.window().taps()).unwrap();
         let bytes =
             depthwise_conv_s8::scratch_bytes(setup.isa, geometry) * setup.scratch_percent / 100;
@@ -555,7 +566,7 @@ impl Case for PointwiseConv {
                 Self {
                     depth,
                     input: random.int8s(pixels * depth),
-                    filter: random.int8s(channels * depth),
+                    filter: random.weights(channels * depth),
                     requant: Requant::new(&mut random, channels, float, sane),
                 }
             })
@@ -565,7 +576,7 @@ impl Case for PointwiseConv {
     fn run(&self, setup: Setup, cell: &dyn Fn(&mut Self::Args<'_>)) -> Vec<i8> {
         let (depth, channels) = (self.depth, self.requant.bias.len());
         let layout = setup.layout.unwrap_or(pointwise_conv_s8::layout(setup.isa, channels, depth));
-        let filter = packed(&self.filter, layout, channels);
+        let (filter, layout) = packed(&self.filter, layout, channels);
         let filter = Filter::new(&filter, layout, channels, depth).unwrap();
         let bytes = pointwise_conv_s8::scratch_bytes(setup.isa, channels, depth)
             * setup.scratch_percent
@@ -630,7 +641,7 @@ impl Case for FullyConnected {
                 Self(PointwiseConv {
                     depth,
                     input: random.int8s(depth),
-                    filter: random.int8s(channels * depth),
+                    filter: random.weights(channels * depth),
                     requant: Requant::new(&mut random, channels, float, sane),
                 })
             })
@@ -640,7 +651,7 @@ impl Case for FullyConnected {
     fn run(&self, setup: Setup, cell: &dyn Fn(&mut Self::Args<'_>)) -> Vec<i8> {
         let (depth, channels) = (self.0.depth, self.0.requant.bias.len());
         let layout = setup.layout.unwrap_or(fully_connected_s8::layout(setup.isa, channels, depth));
-        let filter = packed(&self.0.filter, layout, channels);
+        let (filter, layout) = packed(&self.0.filter, layout, channels);
         let filter = Filter::new(&filter, layout, channels, depth).unwrap();
         let bytes = fully_connected_s8::scratch_bytes(setup.isa, channels, depth)
             * setup.scratch_percent
