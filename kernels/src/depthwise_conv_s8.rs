@@ -19,13 +19,16 @@
 //! geometry disagree, `ParameterLen` for a table without one entry a channel or an empty clamp.
 //!
 //! # Cost
-//! `out_height * out_width * out_channels * taps` MACs. No scratch.
+//! `out_height * out_width * out_channels * taps` MACs. Scratch: scalar and AVX2 none, Armv7E-M
+//! about `24 * out_width` bytes, see [`scratch_bytes`].
 //!
 //! # Source
 //! Howard et al., MobileNets, section 3.1; TFLite quantization specification, DEPTHWISE_CONV_2D.
 
 use crate::{Epilogue, Filter, Geometry, Isa, Layout, Rows, ShapeError};
 
+#[cfg(armv7em)]
+pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 pub(crate) mod scalar;
@@ -79,6 +82,7 @@ impl<'a> Args<'a> {
 
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
+    Armv7emDsp armv7em_dsp on armv7em,
 }
 
 /// The layout that the cell of `isa` reads without unpacking.
@@ -97,9 +101,32 @@ pub(crate) const AVX2_LAYOUT: Layout = match Layout::new(8, 1) {
     Err(_) => Layout::PLAIN,
 };
 
-/// Scratch that the cell of `isa` wants: none.
+/// Scratch that the cell of `isa` wants.
 #[must_use]
 pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
-    let _ = (isa, geometry);
-    0
+    match isa {
+        Isa::Scalar | Isa::Avx2 => 0,
+        // Three rows of planes of four channels, and the words of their weights.
+        Isa::Armv7emDsp if armv7em_has_planes(geometry) => {
+            armv7em_plane_words(geometry).saturating_mul(48).saturating_add(320)
+        }
+        Isa::Armv7emDsp => 0,
+    }
+}
+
+/// Whether the Armv7E-M cell is written for this window: 3x3, each channel by itself.
+pub(crate) const fn armv7em_has_planes(geometry: &Geometry) -> bool {
+    let window = geometry.window();
+    window.kernel_height == 3
+        && window.kernel_width == 3
+        && window.dilation_height == 1
+        && window.dilation_width == 1
+        && window.stride_width <= 2
+        && geometry.input().channels == geometry.output().channels
+}
+
+/// Words of a plane: two columns each, for outputs rounded up to pairs.
+pub(crate) const fn armv7em_plane_words(geometry: &Geometry) -> usize {
+    let pairs = geometry.output().width.div_ceil(2);
+    if geometry.window().stride_width == 2 { 2 * pairs + 1 } else { pairs + 1 }
 }

@@ -5,6 +5,8 @@
 
 use crate::ShapeError;
 
+#[cfg(armv7em)]
+pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 

@@ -7,6 +7,8 @@
 
 use core::arch::{asm, naked_asm};
 
+pub(crate) mod depthwise;
+
 /// Four depth steps of two pixels, widened: pairs `[first pixel, second]` of steps 0 and 2, then
 /// of steps 1 and 3, the order in which `SXTB16` leaves them.
 pub(crate) type Steps = [u32; 4];
@@ -103,7 +105,7 @@ struct Strip {
 /// `1.5 * 2^23`: a product added to it has its integer part, rounded half to even, in the last
 /// bits. Saturated subtraction of its own bits keeps products that are too large for that on
 /// their side of zero.
-const MAGIC: f32 = 12_582_912.0;
+pub(crate) const MAGIC: f32 = 12_582_912.0;
 
 impl Strip {
     /// `None` unless everything lies within its slice: `count` groups, the second pixel's outputs

@@ -6,15 +6,12 @@
 use crate::isa::armv7em::{FixedGroup, Steps, Sums, Weights, strip_fixed, strip_sums, widen};
 #[cfg(target_abi = "eabihf")]
 use crate::isa::armv7em::{FloatGroup, strip_float};
+use crate::requantize::armv7em_dsp::fixed_factors;
 use crate::tile_s8::ARMV7EM_GROUPS;
 use crate::{Clamp, Epilogue, Filter, Layout, Requantize, clamp_s8};
 
 /// Steps whose odd channel keeps within 24 bits: `512 * 128 * 127 < 2^23`.
 const EXACT_BLOCKS: usize = 128;
-
-/// Largest sum, bias included, that the fast `tflite` path takes: twice as much fits an int32
-/// with room for the rounding.
-const LARGEST_SUM: u32 = 1 << 29;
 
 /// Products of pixels with a filter, channel panel by channel panel.
 pub(crate) struct Tiles<'a> {
@@ -94,7 +91,7 @@ impl<'a> Tiles<'a> {
                 for (to, ((&bias, &multiplier), &shift)) in
                     self.groups.iter_mut().flatten().zip(factors)
                 {
-                    let fixed = fixed(bias, multiplier, shift, zero_point);
+                    let fixed = fixed_factors(bias, multiplier, shift, zero_point);
                     tame &= fixed.is_some();
                     *to = fixed.unwrap_or_default();
                 }
@@ -119,18 +116,6 @@ impl<'a> Tiles<'a> {
             Requantize::Float { .. } => Path::Sums,
         }
     }
-}
-
-/// See [`FixedGroup`]: `(2 * sum + 2 * bias) * multiplier`, the upper word rounded, plus half of
-/// what the shift drops, less one when negative: the two roundings of `tflite`. `None` where that
-/// might not be so: without a shift to the right, or beyond int32.
-fn fixed(bias: i32, multiplier: i32, shift: i8, zero_point: i8) -> Option<[i32; 4]> {
-    let right = -i32::from(shift);
-    if !(1..=21).contains(&right) || bias.unsigned_abs() > LARGEST_SUM / 2 || multiplier < 0 {
-        return None;
-    }
-    let rounding = (1 << (right - 1)) + (i32::from(zero_point) << right);
-    Some([2 * bias, multiplier, rounding, right])
 }
 
 impl Panel<'_, '_> {
