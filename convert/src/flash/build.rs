@@ -56,12 +56,12 @@ impl Workshop {
         self.toolchain.describe()
     }
 
-    /// Builds `classify`, `size` and, when asked, `parity`.
+    /// Builds `binaries` around the blob.
     pub(super) fn build(
         &self,
         blob: &[u8],
         input: &[i8],
-        parity: bool,
+        binaries: &[&str],
     ) -> Result<Images, FlashError> {
         // The same paths every time: cargo then sees whether the contents changed.
         let embedded_blob = self.target.join("embedded.mote");
@@ -70,8 +70,6 @@ impl Workshop {
         write_if_changed(&embedded_blob, blob)?;
         write_if_changed(&embedded_input, &input)?;
 
-        let binaries =
-            if parity { &["classify", "size", "parity"][..] } else { &["classify", "size"] };
         let mut cargo = self.toolchain.cargo("build");
         cargo
             .arg("--release")
