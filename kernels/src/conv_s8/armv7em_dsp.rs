@@ -1,8 +1,10 @@
 //! Armv7E-M: im2col of a pair of pixels, widened on the way, then the shared tiles.
 
 use super::Args;
-use crate::tile_s8::armv7em_dsp::{Panel, Tiles};
-use crate::{Geometry, Rows};
+use crate::isa::armv7em::copy;
+use crate::tile_s8::armv7em_dsp::{Panel, Tiles, clamp};
+use crate::{Geometry, Rows, pieces_mut};
+use core::ops::Range;
 
 /// Rows of a window that are looked up once for a row of outputs.
 const ROWS: usize = 16;
@@ -34,6 +36,7 @@ pub(crate) fn run(args: &mut Args<'_>) {
         }
         first = panel.end();
     }
+    clamp(op.output, op.epilogue.clamp);
 }
 
 struct Windows<'a> {
@@ -101,32 +104,44 @@ impl<'a> Windows<'a> {
         let (channels, start) = (shape.channels, self.geometry.first_column(x));
         let inside = self.geometry.columns_inside(x);
         let taps = taps.get(..window.kernel_height).unwrap_or(&[]);
-        let to = to.chunks_mut((window.kernel_width * channels).max(1));
-        for (row, to) in taps.iter().zip(to) {
-            let Some(row) = row else {
-                to.fill(self.pad_value);
-                continue;
-            };
-            if window.dilation_width == 1 && inside.len() == window.kernel_width {
-                let from = row.get(start.unsigned_abs() * channels..).unwrap_or(&[]);
+        let row_len = window.kernel_width * channels;
+        if window.dilation_width != 1 && inside.len() > 1 {
+            return self.gather_apart(taps, start, inside, to);
+        }
+        let column = start + (inside.start * window.dilation_width).cast_signed();
+        let (first, len) = (column.max(0).unsigned_abs() * channels, inside.len() * channels);
+        for (row, to) in taps.iter().zip(pieces_mut(to, row_len)) {
+            let from = row.and_then(|row| row.get(first..)).and_then(|row| row.get(..len));
+            if let Some(from) = from.filter(|_| len == row_len) {
                 copy(from, to);
                 continue;
             }
-            for (kx, to) in to.chunks_mut(channels.max(1)).enumerate() {
+            to.fill(self.pad_value);
+            let to = to.get_mut(inside.start * channels..).unwrap_or(&mut []);
+            copy(from.unwrap_or(&[]), to);
+        }
+    }
+
+    /// [`gather`](Self::gather) where other columns lie between the taps.
+    fn gather_apart(
+        &self,
+        taps: &[Option<&[i8]>],
+        start: isize,
+        inside: Range<usize>,
+        to: &mut [i8],
+    ) {
+        let (window, channels) = (self.geometry.window(), self.geometry.input().channels);
+        let to = pieces_mut(to, window.kernel_width * channels);
+        for (row, to) in taps.iter().zip(to) {
+            for (kx, to) in pieces_mut(to, channels).enumerate() {
                 let column = start + (kx * window.dilation_width).cast_signed();
-                if inside.contains(&kx) {
-                    copy(row.get(column.unsigned_abs() * channels..).unwrap_or(&[]), to);
-                } else {
-                    to.fill(self.pad_value);
+                match row {
+                    Some(row) if inside.contains(&kx) => {
+                        copy(row.get(column.unsigned_abs() * channels..).unwrap_or(&[]), to);
+                    }
+                    _ => to.fill(self.pad_value),
                 }
             }
         }
-    }
-}
-
-#[inline]
-fn copy(from: &[i8], to: &mut [i8]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
     }
 }

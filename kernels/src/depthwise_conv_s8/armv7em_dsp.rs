@@ -7,7 +7,8 @@ use super::{Args, Operands};
 use crate::isa::armv7em::depthwise::{BLOCK, Factors, Planes, Taps, split};
 use crate::isa::armv7em::MAGIC;
 use crate::requantize::armv7em_dsp::fixed_factors;
-use crate::{Clamp, Epilogue, Geometry, Layout, Requantize, Rescale, Rows, clamp_s8, pieces_mut};
+use crate::tile_s8::armv7em_dsp::clamp;
+use crate::{Epilogue, Geometry, Layout, Requantize, Rescale, Rows, pieces_mut};
 
 /// Same bits as scalar, which also takes over for other windows, factors or scratch.
 pub(crate) fn run(args: &mut Args<'_>) {
@@ -58,9 +59,7 @@ fn run_blocks(op: &mut Operands<'_>) -> Option<()> {
         }
         block.run(rows, taps, &after, op.output);
     }
-    if op.epilogue.clamp != Clamp::NONE {
-        clamp_s8::armv7em_dsp::in_place(op.output, op.epilogue.clamp);
-    }
+    clamp(op.output, op.epilogue.clamp);
     Some(())
 }
 
@@ -69,7 +68,7 @@ fn factors(epilogue: &Epilogue<'_>, channel: usize) -> Option<Factors> {
     let bias = *epilogue.bias.get(channel)?;
     match epilogue.requantize.channel(channel) {
         Rescale::FixedPoint { multiplier, shift } => {
-            fixed_factors(bias, multiplier, shift, epilogue.zero_point)
+            fixed_factors((bias, multiplier, shift), epilogue.zero_point, 9)
         }
         Rescale::Float { scale } => {
             let bits = MAGIC.to_bits().cast_signed() - i32::from(epilogue.zero_point);

@@ -1,7 +1,7 @@
 //! Armv7E-M: one pixel through the shared tiles.
 
 use super::Args;
-use crate::tile_s8::armv7em_dsp::Tiles;
+use crate::tile_s8::armv7em_dsp::{Tiles, clamp};
 
 /// Same bits as scalar, which also takes over when layout or scratch is another's.
 pub(crate) fn run(args: &mut Args<'_>) {
@@ -15,4 +15,5 @@ pub(crate) fn run(args: &mut Args<'_>) {
         panel.run(1, op.output);
         first = panel.end();
     }
+    clamp(op.output, op.epilogue.clamp);
 }

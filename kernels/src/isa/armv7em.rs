@@ -25,6 +25,21 @@ pub(crate) type FloatGroup = [[i32; 4]; 2];
 /// Sums of four channels of the first pixel, then of the second.
 pub(crate) type Sums = [[i32; 4]; 2];
 
+/// A block of either pixel, from r2 and r3 to r1. Keeps the flags.
+macro_rules! widen {
+    () => {
+        concat!(
+            "ldr r0, [r2], #4\n",
+            "ldr r7, [r3], #4\n",
+            "sxtb16 r4, r0\n",
+            "sxtb16 r5, r7\n",
+            "sxtb16 r6, r0, ror #8\n",
+            "sxtb16 r7, r7, ror #8\n",
+            "stmia r1!, {{r4, r5, r6, r7}}\n",
+        )
+    };
+}
+
 /// Widens two pixels from the starts of `first` and `second` until one of the three ends.
 #[inline]
 pub(crate) fn widen(first: &[i8], second: &[i8], to: &mut [Steps]) {
@@ -46,33 +61,18 @@ unsafe extern "C" fn widen_blocks(
 ) {
     naked_asm!(
         "push {{r4, r5, r6, r7}}",
-        "lsrs r3, r3, #1",
+        "mov r12, r3",
+        "mov r3, r1",
+        "mov r1, r2",
+        "mov r2, r0",
+        "lsrs r12, r12, #1",
         "bcc 2f",
-        "ldr r12, [r0], #4",
-        "ldr r7, [r1], #4",
-        "sxtb16 r4, r12",
-        "sxtb16 r5, r7",
-        "sxtb16 r6, r12, ror #8",
-        "sxtb16 r7, r7, ror #8",
-        "stmia r2!, {{r4, r5, r6, r7}}",
-        "cmp r3, #0",
+        widen!(),
         "beq 3f",
         "2:",
-        "ldr r12, [r0], #4",
-        "ldr r7, [r1], #4",
-        "sxtb16 r4, r12",
-        "sxtb16 r5, r7",
-        "sxtb16 r6, r12, ror #8",
-        "sxtb16 r7, r7, ror #8",
-        "stmia r2!, {{r4, r5, r6, r7}}",
-        "ldr r12, [r0], #4",
-        "ldr r7, [r1], #4",
-        "sxtb16 r4, r12",
-        "sxtb16 r5, r7",
-        "sxtb16 r6, r12, ror #8",
-        "sxtb16 r7, r7, ror #8",
-        "stmia r2!, {{r4, r5, r6, r7}}",
-        "subs r3, r3, #1",
+        widen!(),
+        widen!(),
+        "subs r12, r12, #1",
         "bne 2b",
         "3:",
         "pop {{r4, r5, r6, r7}}",
@@ -80,26 +80,35 @@ unsafe extern "C" fn widen_blocks(
     )
 }
 
-/// Two pixels times groups of four channels: what a strip reads, and its place in the frame of the
-/// assembly below.
+/// Pairs of pixels times groups of four channels: what a strip reads and writes, and the frame of
+/// the assembly below.
 #[repr(C)]
 struct Strip {
     /// Where the sums start.
     zeros: [u32; 8],
-    /// First block of the pixels; their end.
+    /// First block of the widened pixels; their end.
     steps: [*const Steps; 2],
     /// Blocks by which the first turn of the loop is short of four.
     skip: usize,
     /// Groups that follow the sums, or where the sums go.
     groups: *mut u32,
-    /// Where the outputs of either pixel go.
+    /// Where the outputs of either pixel go; filled by the assembly.
     outputs: [*mut i8; 2],
     /// Weights and their end.
     weights: [*const Weights; 2],
-    /// Half of the bits of [`MAGIC`] less the zero point; see there.
+    /// Bits of [`MAGIC`] less the zero point.
     bits: i32,
-    unused: u32,
+    /// Blocks of every pixel to widen, none when it was done before.
+    blocks: usize,
     magic: [f32; 4],
+    /// Bytes from a pixel to the second of its pair.
+    input_second: usize,
+    output_second: usize,
+    /// Bytes from the end of the second pixel's outputs to the next pair's.
+    output_gap: usize,
+    input: *const i8,
+    output: *mut i8,
+    pairs: usize,
 }
 
 /// `1.5 * 2^23`: a product added to it has its integer part, rounded half to even, in the last
@@ -107,16 +116,46 @@ struct Strip {
 /// their side of zero.
 pub(crate) const MAGIC: f32 = 12_582_912.0;
 
+/// Where the outputs of a strip go.
+#[derive(Debug)]
+pub(crate) struct Outputs<'a> {
+    /// From the first pixel's first channel of the strip on.
+    pub(crate) bytes: &'a mut [i8],
+    /// Bytes from a pixel to the next; 0 computes the same pixel twice.
+    pub(crate) stride: usize,
+}
+
 impl Strip {
-    /// `None` unless everything lies within its slice: `count` groups, the second pixel's outputs
-    /// `second` bytes behind the first one's.
+    /// `None` unless everything lies within its slice.
+    ///
+    /// Without `pixels` one pair, widened before; with them as many pairs as they hold, each as
+    /// long as `steps`, which they overwrite.
     #[inline]
-    fn new(steps: &[Steps], weights: &[Weights], count: usize, groups: *mut u32) -> Option<Self> {
+    fn new(
+        steps: &mut [Steps],
+        weights: &[Weights],
+        groups: *mut u32,
+        count: usize,
+        pixels: Option<&[i8]>,
+        outputs: Option<Outputs<'_>>,
+    ) -> Option<Self> {
         let end = weights.get(..count.checked_mul(steps.len())?)?.as_ptr_range().end;
         if count == 0 || steps.is_empty() {
             return None;
         }
-        let range = steps.as_ptr_range();
+        let depth = 4 * steps.len();
+        let pairs = pixels.map_or(1, |pixels| pixels.len() / (2 * depth));
+        let (output, stride) = match outputs {
+            Some(Outputs { bytes, stride }) => {
+                let len = (2 * pairs - 1).checked_mul(stride)?.checked_add(4 * count)?;
+                (bytes.get_mut(..len)?.as_mut_ptr(), stride)
+            }
+            None => (core::ptr::null_mut(), 0),
+        };
+        if pairs == 0 || stride > 0 && stride < 4 * count {
+            return None;
+        }
+        let range = steps.as_mut_ptr_range();
         Some(Self {
             zeros: [0; 8],
             steps: [range.start, range.end],
@@ -125,34 +164,30 @@ impl Strip {
             outputs: [core::ptr::null_mut(); 2],
             weights: [weights.as_ptr(), end],
             bits: 0,
-            unused: 0,
+            blocks: if pixels.is_some() { steps.len() } else { 0 },
             magic: [MAGIC; 4],
+            input_second: depth,
+            output_second: stride,
+            output_gap: stride.wrapping_sub(4 * count),
+            input: pixels.unwrap_or(&[]).as_ptr(),
+            output,
+            pairs,
         })
-    }
-
-    #[inline]
-    fn outputs(mut self, count: usize, output: &mut [i8], second: usize) -> Option<Self> {
-        let len = count.checked_mul(4)?.checked_add(second)?;
-        let output = output.get_mut(..len)?;
-        let first = output.as_mut_ptr();
-        // In range by the check above, as `second <= len`.
-        self.outputs = [first, first.wrapping_add(second)];
-        Some(self)
     }
 }
 
-/// Two pixels times `groups`, `tflite`. The second pixel's outputs follow `second` bytes after the
-/// first one's. Does nothing when something is shorter than that takes.
+/// Pairs of pixels times `groups`, `tflite`: a pair that was widened before, or whole `pixels` by
+/// way of `steps`. Does nothing when something is shorter than that takes.
 #[inline]
 pub(crate) fn strip_fixed(
-    steps: &[Steps],
+    steps: &mut [Steps],
     weights: &[Weights],
     groups: &[FixedGroup],
-    output: &mut [i8],
-    second: usize,
+    pixels: Option<&[i8]>,
+    outputs: Outputs<'_>,
 ) {
-    let strip = Strip::new(steps, weights, groups.len(), groups.as_ptr().cast_mut().cast())
-        .and_then(|strip| strip.outputs(groups.len(), output, second));
+    let factors = groups.as_ptr().cast_mut().cast();
+    let strip = Strip::new(steps, weights, factors, groups.len(), pixels, Some(outputs));
     if let Some(mut strip) = strip {
         // SAFETY: `Strip` has checked every length; the groups are read only.
         unsafe { strip_fixed_blocks(&mut strip) }
@@ -163,15 +198,15 @@ pub(crate) fn strip_fixed(
 #[cfg(target_abi = "eabihf")]
 #[inline]
 pub(crate) fn strip_float(
-    steps: &[Steps],
+    steps: &mut [Steps],
     weights: &[Weights],
     groups: &[FloatGroup],
     zero_point: i8,
-    output: &mut [i8],
-    second: usize,
+    pixels: Option<&[i8]>,
+    outputs: Outputs<'_>,
 ) {
-    let strip = Strip::new(steps, weights, groups.len(), groups.as_ptr().cast_mut().cast())
-        .and_then(|strip| strip.outputs(groups.len(), output, second));
+    let factors = groups.as_ptr().cast_mut().cast();
+    let strip = Strip::new(steps, weights, factors, groups.len(), pixels, Some(outputs));
     if let Some(mut strip) = strip {
         strip.bits = MAGIC.to_bits().cast_signed() - i32::from(zero_point);
         // SAFETY: `Strip` has checked every length; the groups are read only.
@@ -179,10 +214,11 @@ pub(crate) fn strip_float(
     }
 }
 
-/// Adds the products of two pixels to `sums`.
+/// Adds the products of two pixels, widened before, to `sums`.
 #[inline]
-pub(crate) fn strip_sums(steps: &[Steps], weights: &[Weights], sums: &mut [Sums]) {
-    if let Some(mut strip) = Strip::new(steps, weights, sums.len(), sums.as_mut_ptr().cast()) {
+pub(crate) fn strip_sums(steps: &mut [Steps], weights: &[Weights], sums: &mut [Sums]) {
+    let (to, count) = (sums.as_mut_ptr().cast(), sums.len());
+    if let Some(mut strip) = Strip::new(steps, weights, to, count, None, None) {
         // SAFETY: `Strip` has checked every length.
         unsafe { strip_sums_blocks(&mut strip) }
     }
@@ -209,37 +245,70 @@ macro_rules! pair {
     };
 }
 
-/// A strip around what follows the sums. The loop takes 16 steps a turn, 96 bytes of code for
-/// every four, and is entered where as many are left over.
+/// A strip around what follows the sums: pairs of pixels, groups of channels, depth steps. The
+/// innermost loop takes 16 steps a turn, 96 bytes of code for every four, and is entered where as
+/// many are left over.
 macro_rules! strip {
     ($($then:expr,)*) => {
         naked_asm!(
             "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-            "mov r12, r0",
-            "sub sp, sp, #92",
+            "sub sp, sp, #116",
             // The frame is a copy of the `Strip`.
+            "mov r12, r0",
             "mov lr, sp",
             "ldmia r12!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
             "stmia lr!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
             "ldmia r12!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
-            "adr.w r9, 3f",
+            "adr.w r9, 7f",
             "add r2, r2, r2, lsl #1",
             "add r2, r9, r2, lsl #5",
             "orr r2, r2, #1",
-            "mov r8, r6",
             "stmia lr!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
-            "ldmia r12!, {{r0, r1, r2, r3, r4, r5}}",
-            "stmia lr!, {{r0, r1, r2, r3, r4, r5}}",
+            "ldmia r12!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
+            "stmia lr!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
+            "ldmia r12!, {{r0, r1, r2, r3}}",
+            "stmia lr!, {{r0, r1, r2, r3}}",
+            "ldr r10, [sp, #44]",
+            "str r10, [sp, #112]",
+            // A pair of pixels: widen them first.
             "2:",
+            "ldr r12, [sp, #68]",
+            "cmp r12, #0",
+            "beq 5f",
+            "ldr r2, [sp, #100]",
+            "ldr r3, [sp, #88]",
+            "add r3, r2, r3",
+            "ldr r1, [sp, #32]",
+            "lsrs r12, r12, #1",
+            "bcc 3f",
+            widen!(),
+            "beq 4f",
+            "3:",
+            widen!(),
+            widen!(),
+            "subs r12, r12, #1",
+            "bne 3b",
+            "4:",
+            "str r3, [sp, #100]",
+            "5:",
+            "ldr r10, [sp, #104]",
+            "ldr r11, [sp, #92]",
+            "add r11, r10, r11",
+            "strd r10, r11, [sp, #48]",
+            "ldr r8, [sp, #56]",
+            "ldr r10, [sp, #112]",
+            "str r10, [sp, #44]",
+            // A group of channels.
+            "6:",
             "ldmia.w sp, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
             "ldr r9, [sp, #32]",
             "ldr pc, [sp, #40]",
             ".balign 4",
-            "3:",
+            "7:",
             pair!(), pair!(), pair!(), pair!(), pair!(), pair!(), pair!(), pair!(),
             "ldr r10, [sp, #36]",
             "cmp r9, r10",
-            "bne.w 3b",
+            "bne.w 7b",
             // 256 times the odd channels.
             "sub r1, r1, r0",
             "sub r3, r3, r2",
@@ -250,8 +319,18 @@ macro_rules! strip {
             "str r9, [sp, #44]",
             "ldr r10, [sp, #60]",
             "cmp r8, r10",
-            "bne.w 2b",
-            "add sp, sp, #92",
+            "bne.w 6b",
+            "ldr r10, [sp, #108]",
+            "subs r10, r10, #1",
+            "beq 8f",
+            "str r10, [sp, #108]",
+            "ldr r11, [sp, #52]",
+            "ldr r10, [sp, #96]",
+            "add r11, r11, r10",
+            "str r11, [sp, #104]",
+            "b.w 2b",
+            "8:",
+            "add sp, sp, #116",
             "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
         )
     };
@@ -384,6 +463,39 @@ unsafe extern "C" fn strip_sums_blocks(strip: *mut Strip) {
     )
 }
 
+/// Copies from start to start until either ends. For a few bytes, where a call of `memcpy` takes
+/// longer than the copy.
+#[inline]
+pub(crate) fn copy(from: &[i8], to: &mut [i8]) {
+    let len = from.len().min(to.len());
+    // SAFETY: both hold `len` bytes; words may lie anywhere on an Armv7-M.
+    unsafe {
+        asm!(
+            "subs {len}, #4",
+            "blt 3f",
+            "2:",
+            "ldr {word}, [{from}], #4",
+            "str {word}, [{to}], #4",
+            "subs {len}, #4",
+            "bge 2b",
+            "3:",
+            "adds {len}, #4",
+            "beq 5f",
+            "4:",
+            "ldrb {word}, [{from}], #1",
+            "strb {word}, [{to}], #1",
+            "subs {len}, #1",
+            "bne 4b",
+            "5:",
+            len = inout(reg) len => _,
+            from = inout(reg) from.as_ptr() => _,
+            to = inout(reg) to.as_mut_ptr() => _,
+            word = out(reg) _,
+            options(nostack),
+        );
+    }
+}
+
 /// Four int8 within `min..=max`, lane by lane.
 #[inline]
 pub(crate) fn clamp_4(values: u32, min: u32, max: u32) -> u32 {
@@ -404,4 +516,84 @@ pub(crate) fn clamp_4(values: u32, min: u32, max: u32) -> u32 {
         );
     }
     clamped
+}
+
+/// Sums of `count` times four bytes, `stride` bytes apart; zeros when `from` is shorter than that.
+#[inline]
+pub(crate) fn sum_columns(from: &[i8], stride: usize, count: usize) -> [i32; 4] {
+    let mut sums = [0; 4];
+    let mut start = 0;
+    let mut left = count;
+    while left > 0 {
+        // As many bytes as a half certainly holds.
+        let turn = left.min(255);
+        let from = from.get(start..).unwrap_or(&[]);
+        if (turn - 1) * stride + 4 > from.len() {
+            return [0; 4];
+        }
+        let [mut even, mut odd] = [0_u32; 2];
+        // SAFETY: the comparison above; words may lie anywhere on an Armv7-M.
+        unsafe {
+            asm!(
+                "2:",
+                "ldr {word}, [{from}]",
+                "add {from}, {from}, {stride}",
+                "sxtab16 {even}, {even}, {word}",
+                "sxtab16 {odd}, {odd}, {word}, ror #8",
+                "subs {turn}, #1",
+                "bne 2b",
+                word = out(reg) _,
+                from = inout(reg) from.as_ptr() => _,
+                stride = in(reg) stride,
+                even = inout(reg) even,
+                odd = inout(reg) odd,
+                turn = inout(reg) turn => _,
+                options(readonly, nostack),
+            );
+        }
+        for (sum, half) in sums.iter_mut().zip([even, odd, even >> 16, odd >> 16]) {
+            #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+            let half = (half as u16).cast_signed();
+            *sum += i32::from(half);
+        }
+        start += turn * stride;
+        left -= turn;
+    }
+    sums
+}
+
+/// The larger of four int8 each.
+#[inline]
+pub(crate) fn max_4(a: u32, b: u32) -> u32 {
+    let larger;
+    // SAFETY: registers and flags only.
+    unsafe {
+        asm!(
+            "ssub8 {larger}, {a}, {b}",
+            "sel {larger}, {a}, {b}",
+            a = in(reg) a,
+            b = in(reg) b,
+            larger = out(reg) larger,
+            options(pure, nomem, nostack),
+        );
+    }
+    larger
+}
+
+/// The upper word of `a * b`, rounded, plus `addend`.
+#[inline]
+pub(crate) fn multiply_high(a: i32, b: i32, addend: i32) -> i32 {
+    let sum;
+    // SAFETY: registers only.
+    unsafe {
+        asm!(
+            "smmlar {sum}, {a}, {b}, {addend}",
+            a = in(reg) a,
+            b = in(reg) b,
+            addend = in(reg) addend,
+            sum = lateout(reg) sum,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    sum
 }

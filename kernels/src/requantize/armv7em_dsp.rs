@@ -1,27 +1,35 @@
 //! Armv7E-M: the two roundings of `tflite` in three instructions.
 
-/// Largest bias for which twice the sum, of up to 8192 products too, leaves room for the rounding
-/// in an int32.
-const LARGEST_BIAS: u32 = 1 << 28;
+use crate::multiply_by_quantized_multiplier;
 
-/// `[2 * bias, multiplier, rounding, shift]`, so that the result is
-/// `(upper(2 * (sum + bias) * multiplier) + rounding - [sum + bias < 0]) >> shift`, where `upper`
-/// is the rounded upper word (`SMMLAR`) and `rounding` half of what the shift drops and the zero
-/// point. `None` where that is not exact: without a shift to the right, or beyond int32.
+/// For a channel of bias, multiplier and shift `[2 * bias, multiplier, rounding, right]`, so that
+/// the result is `(upper(2 * (sum + bias) * multiplier) + rounding - [sum + bias < 0]) >> right`,
+/// where `upper` is the rounded upper word (`SMMLAR`) and `rounding` half of what the shift drops
+/// and the zero point. `None` where that is not exact for every sum of `depth` products.
 ///
 /// The upper word of the doubled sum is the first rounding. The second one has its ties away
 /// from zero: half a step up, then one less for negative values. A negative sum that the first
 /// rounding made zero stays zero, as half a step less one is still not negative.
 pub(crate) fn fixed_factors(
-    bias: i32,
-    multiplier: i32,
-    shift: i8,
+    (bias, multiplier, shift): (i32, i32, i8),
     zero_point: i8,
+    depth: usize,
 ) -> Option<[i32; 4]> {
+    const LARGEST_RIGHT: i32 = 23;
     let right = -i32::from(shift);
-    if !(1..=21).contains(&right) || bias.unsigned_abs() > LARGEST_BIAS || multiplier < 0 {
+    // No product exceeds 2^14, nor any depth here 2^9.
+    let sum = i32::try_from(depth.checked_mul(1 << 14)?).ok().filter(|&sum| sum <= 1 << 23)?;
+    if (1..=LARGEST_RIGHT).contains(&right) && bias.unsigned_abs() < 1 << 29 && multiplier >= 0 {
+        let rounding = (1 << (right - 1)) + (i32::from(zero_point) << right);
+        return Some([2 * bias, multiplier, rounding, right]);
+    }
+    // A dead channel, as quantizers make them of weights near zero: the bias alone decides.
+    let result = |sum| multiply_by_quantized_multiplier(bias.wrapping_add(sum), multiplier, shift);
+    let constant = result(-sum);
+    let wraps = bias.checked_add(sum).is_none() || bias.checked_sub(sum).is_none() || right < 0;
+    if constant != result(sum) || wraps {
         return None;
     }
-    let rounding = (1 << (right - 1)) + (i32::from(zero_point) << right);
-    Some([2 * bias, multiplier, rounding, right])
+    let output = constant.saturating_add(i32::from(zero_point)).clamp(-128, 127);
+    Some([0, 0, 2 * output + 1, 1])
 }

@@ -3,7 +3,9 @@
 //! A word of the woven filter multiplies an even and an odd channel at once; one `SXTB16` more
 //! takes them apart, so that an inner step is 12 instructions for 16 products.
 
-use crate::isa::armv7em::{FixedGroup, Steps, Sums, Weights, strip_fixed, strip_sums, widen};
+use crate::isa::armv7em::{
+    FixedGroup, Outputs, Steps, Sums, Weights, strip_fixed, strip_sums, widen,
+};
 #[cfg(target_abi = "eabihf")]
 use crate::isa::armv7em::{FloatGroup, strip_float};
 use crate::requantize::armv7em_dsp::fixed_factors;
@@ -22,6 +24,14 @@ pub(crate) struct Tiles<'a> {
     steps: &'a mut [Steps],
     bytes: &'a mut [Steps],
     groups: &'a mut [FixedGroup],
+}
+
+/// Clamps the whole output when it is done: the assembly saturates to int8, and narrower ranges
+/// are rare.
+pub(crate) fn clamp(output: &mut [i8], clamp: Clamp) {
+    if clamp != Clamp::NONE {
+        clamp_s8::armv7em_dsp::in_place(output, clamp);
+    }
 }
 
 /// What follows the sums.
@@ -80,6 +90,7 @@ impl<'a> Tiles<'a> {
         if self.steps.len() > EXACT_BLOCKS {
             return Path::Sums;
         }
+        let blocks = self.steps.len();
         let Epilogue { bias, requantize, zero_point, .. } = self.epilogue;
         let bias = bias.get(first..).unwrap_or(&[]);
         match requantize {
@@ -91,7 +102,8 @@ impl<'a> Tiles<'a> {
                 for (to, ((&bias, &multiplier), &shift)) in
                     self.groups.iter_mut().flatten().zip(factors)
                 {
-                    let fixed = fixed_factors(bias, multiplier, shift, zero_point);
+                    let factors = (bias, multiplier, shift);
+                    let fixed = fixed_factors(factors, zero_point, 4 * blocks);
                     tame &= fixed.is_some();
                     *to = fixed.unwrap_or_default();
                 }
@@ -161,6 +173,25 @@ impl Panel<'_, '_> {
         }
     }
 
+    /// The panel's channels of all `pixels`, one after the other in `input`.
+    pub(crate) fn run_pixels(&mut self, input: &[i8], output: &mut [i8]) {
+        let (depth, channels) = (self.tiles.depth.max(1), self.tiles.channels.max(1));
+        let mut done = 0;
+        if depth % 4 == 0 && self.channels % 4 == 0 && self.path != Path::Sums {
+            done = input.len() / depth & !1;
+            let output = output.get_mut(self.first..).unwrap_or(&mut []);
+            self.strip(0, self.channels / 4, Some(input), output, channels);
+        }
+        let input = input.get(done * depth..).unwrap_or(&[]).chunks(2 * depth);
+        let output = output.get_mut(done * channels..).unwrap_or(&mut []);
+        for (input, output) in input.zip(output.chunks_mut(2 * channels)) {
+            let (pixel, second) = input.split_at(depth.min(input.len()));
+            let pixels = if second.is_empty() { 1 } else { 2 };
+            self.widen_pixels(pixel, if pixels > 1 { second } else { pixel });
+            self.run(pixels, output);
+        }
+    }
+
     /// The panel's channels of `pixels`, one or two, that were widened before. `output` starts
     /// with the first pixel's first channel of all.
     pub(crate) fn run(&mut self, pixels: usize, output: &mut [i8]) {
@@ -170,10 +201,10 @@ impl Panel<'_, '_> {
             return self.run_sums(pixels, output);
         }
         let (whole, rest) = (self.channels / 4, self.channels % 4);
-        self.strip(0, whole, output, second);
+        self.strip(0, whole, None, output, second);
         if rest > 0 {
             let mut last = [0; 8];
-            self.strip(whole, 1, &mut last, 4);
+            self.strip(whole, 1, None, &mut last, 4);
             for pixel in 0..pixels {
                 let to = output.iter_mut().skip(pixel * second + 4 * whole);
                 for (to, from) in to.zip(last.iter().skip(4 * pixel).take(rest)) {
@@ -181,39 +212,32 @@ impl Panel<'_, '_> {
                 }
             }
         }
-        self.clamp(pixels, output);
     }
 
-    #[inline]
-    fn strip(&self, group: usize, count: usize, output: &mut [i8], second: usize) {
-        let steps = &*self.tiles.steps;
+    fn strip(
+        &mut self,
+        group: usize,
+        count: usize,
+        pixels: Option<&[i8]>,
+        output: &mut [i8],
+        stride: usize,
+    ) {
+        let steps = &mut *self.tiles.steps;
         let Some(weights) = self.weights.get(group * steps.len()..) else { return };
+        let outputs = Outputs { bytes: output, stride };
         match self.path {
             Path::Fixed => {
                 let groups = self.tiles.groups.get(group..).and_then(|g| g.get(..count));
-                strip_fixed(steps, weights, groups.unwrap_or(&[]), output, second);
+                strip_fixed(steps, weights, groups.unwrap_or(&[]), pixels, outputs);
             }
             #[cfg(target_abi = "eabihf")]
             Path::Float => {
                 let groups: &[FloatGroup] = bytemuck::cast_slice(self.tiles.groups);
                 let groups = groups.get(group..).and_then(|g| g.get(..count)).unwrap_or(&[]);
                 let zero_point = self.tiles.epilogue.zero_point;
-                strip_float(steps, weights, groups, zero_point, output, second);
+                strip_float(steps, weights, groups, zero_point, pixels, outputs);
             }
             Path::Sums => {}
-        }
-    }
-
-    /// The assembly saturates to int8; narrower ranges are rare and take a pass of their own.
-    fn clamp(&self, pixels: usize, output: &mut [i8]) {
-        let clamp = self.tiles.epilogue.clamp;
-        if clamp == Clamp::NONE {
-            return;
-        }
-        for pixel in output.chunks_mut(self.tiles.channels.max(1)).take(pixels) {
-            if let Some(output) = pixel.get_mut(..self.channels) {
-                clamp_s8::armv7em_dsp::in_place(output, clamp);
-            }
         }
     }
 
@@ -224,7 +248,7 @@ impl Panel<'_, '_> {
         let groups = self.channels.div_ceil(4);
         for (group, sums) in sums.iter_mut().take(groups).enumerate() {
             *sums = [[0; 4]; 2];
-            for (part, steps) in self.tiles.steps.chunks(EXACT_BLOCKS).enumerate() {
+            for (part, steps) in self.tiles.steps.chunks_mut(EXACT_BLOCKS).enumerate() {
                 let start = group * blocks + part * EXACT_BLOCKS;
                 let weights = self.weights.get(start..).unwrap_or(&[]);
                 strip_sums(steps, weights, core::slice::from_mut(sums));
