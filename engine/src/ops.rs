@@ -18,7 +18,7 @@ use mote_kernels::{Clamp, Filter, Geometry, Kernels, Shape, ShapeError, Window};
 pub use elementwise::{Add, Clamped, Lookup, Pad};
 pub use pool::{GlobalPool, Pool};
 pub use softmax::Softmax;
-pub use weighted::{Conv, Depthwise, Matrix, can_run_in_place, ring_bytes};
+pub use weighted::{Conv, Depthwise, Matrix};
 
 /// A decoded operation.
 #[derive(Clone, Copy, Debug)]

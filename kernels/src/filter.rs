@@ -217,9 +217,8 @@ impl<'a> Filter<'a> {
     #[must_use]
     #[inline]
     pub fn sum(&self, channel: usize, first_step: usize, steps: usize, value: i8) -> i32 {
-        (first_step..first_step.wrapping_add(steps)).fold(0_i32, |sum, step| {
-            sum.wrapping_add(i32::from(value) * self.at(channel, step))
-        })
+        (first_step..first_step.wrapping_add(steps))
+            .fold(0_i32, |sum, step| sum.wrapping_add(i32::from(value) * self.at(channel, step)))
     }
 }
 

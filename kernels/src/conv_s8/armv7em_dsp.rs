@@ -2,12 +2,10 @@
 
 use super::Args;
 use crate::isa::armv7em::copy;
+use crate::isa::armv7em::window::{MOST_ROWS, WindowRows};
 use crate::tile_s8::armv7em_dsp::{Panel, Tiles, clamp};
 use crate::{Geometry, Rows, pieces_mut};
 use core::ops::Range;
-
-/// Rows of a window that are looked up once for a row of outputs.
-const ROWS: usize = 16;
 
 /// Same bits as scalar, which also takes over when layout or scratch is another's.
 pub(crate) fn run(args: &mut Args<'_>) {
@@ -15,7 +13,7 @@ pub(crate) fn run(args: &mut Args<'_>) {
     let (geometry, channels) = (op.geometry, op.geometry.output().channels);
     let windows = Windows { geometry, input: op.input, pad_value: op.pad_value };
     let first_row = op.first_row;
-    let tiles = if geometry.window().kernel_height <= ROWS {
+    let tiles = if geometry.window().kernel_height <= MOST_ROWS {
         Tiles::new(&op.filter, op.epilogue, op.scratch)
     } else {
         None
@@ -25,12 +23,21 @@ pub(crate) fn run(args: &mut Args<'_>) {
     };
     let mut first = 0;
     while let Some(mut panel) = tiles.panel(first) {
-        let rows = op.output.chunks_mut(geometry.output().row_len().max(1));
-        for (y, row) in rows.enumerate() {
+        for (y, row) in pieces_mut(op.output, geometry.output().row_len()).enumerate() {
             let taps = windows.rows(first_row + y);
+            let taps = taps.get(..geometry.window().kernel_height).unwrap_or(&[]);
+            // Nothing when one of them lies in the padding.
+            let whole = WindowRows::new(taps.iter().map_while(|row| *row))
+                .filter(|_| taps.iter().all(Option::is_some));
             for (pair, output) in row.chunks_mut((2 * channels).max(1)).enumerate() {
                 let pixels = if output.len() > channels { 2 } else { 1 };
-                windows.widen(&taps, 2 * pair, pixels, &mut panel);
+                let columns = [2 * pair, 2 * pair + pixels - 1];
+                let done = whole
+                    .as_ref()
+                    .is_some_and(|rows| windows.widen_inside(rows, columns, &mut panel));
+                if !done {
+                    windows.widen(taps, columns, &mut panel);
+                }
                 panel.run(pixels, output);
             }
         }
@@ -45,65 +52,57 @@ struct Windows<'a> {
     pad_value: i8,
 }
 
-/// The rows under a window, `None` in the padding.
-type Taps<'a> = [Option<&'a [i8]>; ROWS];
-
 impl<'a> Windows<'a> {
-    fn rows(&self, y: usize) -> Taps<'a> {
+    /// The rows under the windows of output row `y`, `None` in the padding.
+    fn rows(&self, y: usize) -> [Option<&'a [i8]>; MOST_ROWS] {
         let (window, top) = (self.geometry.window(), self.geometry.first_row(y));
-        let mut rows = [None; ROWS];
+        let mut rows = [None; MOST_ROWS];
         for (ky, row) in rows.iter_mut().enumerate().take(window.kernel_height) {
             *row = self.input.row(top + (ky * window.dilation_height).cast_signed());
         }
         rows
     }
 
-    /// Widens the windows of outputs `x` and, of two pixels, `x + 1`.
-    fn widen(&self, taps: &Taps<'_>, x: usize, pixels: usize, panel: &mut Panel<'_, '_>) {
-        if self.widen_directly(taps, x, pixels, panel) {
-            return;
-        }
+    /// Widens the windows of two outputs of a row, or of one twice.
+    fn widen(&self, taps: &[Option<&[i8]>], [x0, x1]: [usize; 2], panel: &mut Panel<'_, '_>) {
         let (first, second) = panel.bytes();
-        self.gather(taps, x, first);
-        self.gather(taps, x + pixels - 1, second);
+        self.gather(taps, x0, first);
+        self.gather(taps, x1, second);
         panel.widen_bytes();
     }
 
-    /// From the input itself, where both windows lie inside it and their rows are whole blocks.
-    fn widen_directly(
+    /// [`widen`](Self::widen) when both windows lie inside the input; else false.
+    #[inline]
+    fn widen_inside(
         &self,
-        taps: &Taps<'_>,
-        x: usize,
-        pixels: usize,
+        rows: &WindowRows<'_>,
+        outputs: [usize; 2],
         panel: &mut Panel<'_, '_>,
     ) -> bool {
         let (window, shape) = (self.geometry.window(), self.geometry.input());
         let len = window.kernel_width * shape.channels;
-        let first = self.geometry.first_column(x);
-        let last = self.geometry.first_column(x + pixels - 1);
-        let Ok(first) = usize::try_from(first) else { return false };
-        let Ok(last) = usize::try_from(last) else { return false };
-        if len % 4 != 0 || window.dilation_width != 1 || last + window.kernel_width > shape.width {
+        let [first, last] = outputs.map(|x| self.geometry.first_column(x));
+        let end = last + window.kernel_width.cast_signed();
+        if first < 0 || end > shape.width.cast_signed() || window.dilation_width != 1 {
             return false;
         }
-        let taps = taps.get(..window.kernel_height).unwrap_or(&[]);
-        if taps.iter().any(Option::is_none) {
-            return false;
-        }
-        for (ky, row) in taps.iter().flatten().enumerate() {
-            let [first, second] =
-                [first, last].map(|column| row.get(column * shape.channels..).unwrap_or(&[]));
-            panel.widen(ky * (len / 4), len / 4, first, second);
+        let [first, last] = [first, last].map(|column| column.unsigned_abs() * shape.channels);
+        if len % 4 == 0 {
+            rows.widen(first, last, len / 4, panel.steps());
+        } else {
+            let (to, second) = panel.bytes();
+            rows.copy(first, len, to);
+            rows.copy(last, len, second);
+            panel.widen_bytes();
         }
         true
     }
 
     /// The window of output `x` as bytes.
-    fn gather(&self, taps: &Taps<'_>, x: usize, to: &mut [i8]) {
+    fn gather(&self, taps: &[Option<&[i8]>], x: usize, to: &mut [i8]) {
         let (window, shape) = (self.geometry.window(), self.geometry.input());
         let (channels, start) = (shape.channels, self.geometry.first_column(x));
         let inside = self.geometry.columns_inside(x);
-        let taps = taps.get(..window.kernel_height).unwrap_or(&[]);
         let row_len = window.kernel_width * channels;
         if window.dilation_width != 1 && inside.len() > 1 {
             return self.gather_apart(taps, start, inside, to);

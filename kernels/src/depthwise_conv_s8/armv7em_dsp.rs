@@ -4,8 +4,8 @@
 //! Three rows of planes lie in a ring in the scratch; each input row is split into it once.
 
 use super::{Args, Operands};
-use crate::isa::armv7em::depthwise::{BLOCK, Factors, Planes, Taps, split};
 use crate::isa::armv7em::MAGIC;
+use crate::isa::armv7em::depthwise::{BLOCK, Factors, Planes, Taps, split};
 use crate::requantize::armv7em_dsp::fixed_factors;
 use crate::tile_s8::armv7em_dsp::clamp;
 use crate::{Epilogue, Geometry, Layout, Requantize, Rescale, Rows, pieces_mut};
@@ -13,7 +13,10 @@ use crate::{Epilogue, Geometry, Layout, Requantize, Rescale, Rows, pieces_mut};
 /// Same bits as scalar, which also takes over for other windows, factors or scratch.
 pub(crate) fn run(args: &mut Args<'_>) {
     let op = &mut args.0;
-    if !is_fast(op) || run_blocks(op).is_none() {
+    // In place nothing may be written that scalar would read.
+    let is_sure = op.input.is_some()
+        || (0..op.filter.channels()).all(|channel| factors(&op.epilogue, channel).is_some());
+    if !is_fast(op) || !is_sure || run_blocks(op).is_none() {
         super::scalar::run(args);
     }
 }
@@ -25,17 +28,16 @@ fn is_fast(op: &Operands<'_>) -> bool {
             && matches!(op.epilogue.requantize, Requantize::Float { .. }))
 }
 
-/// `None` where scalar has to take over, before anything is written.
+/// `None` where scalar has to take over. It starts again: nothing that it reads was changed.
 fn run_blocks(op: &mut Operands<'_>) -> Option<()> {
     let channels = op.geometry.output().channels;
-    let plane = super::armv7em_plane_words(&op.geometry);
     let words = bytemuck::pod_align_to_mut::<i8, u32>(op.scratch).1;
-    let (rows, words) = words.split_at_mut_checked(3 * BLOCK * plane)?;
-    let words = bytemuck::try_cast_slice_mut::<u32, Taps>(words.get_mut(..20 * BLOCK)?).ok()?;
+    let plane = super::armv7em_plane_words(&op.geometry);
+    let rows = super::armv7em_plane_rows(&op.geometry);
+    let output_len = op.geometry.output().checked_len()?;
+    let (rows, words) = words.split_at_mut_checked(BLOCK * plane * rows)?;
+    let words = bytemuck::try_cast_slice_mut::<u32, Taps>(words.get_mut(..12 * BLOCK)?).ok()?;
     let taps: &mut [Taps; BLOCK] = words.first_chunk_mut()?;
-    for channel in 0..channels {
-        factors(&op.epilogue, channel)?;
-    }
     let pad = u32::from(i16::from(op.pad_value).cast_unsigned());
     rows.fill(pad << 16 | pad);
     let mut block = Block {
@@ -52,14 +54,17 @@ fn run_blocks(op: &mut Operands<'_>) -> Option<()> {
     for first in (0..channels).step_by(BLOCK) {
         (block.first, block.channels) = (first, (channels - first).min(BLOCK));
         let mut after = [[0; 4]; BLOCK];
-        for (index, (taps, after)) in taps.iter_mut().zip(&mut after).enumerate() {
-            let channel = (first + index).min(channels - 1);
-            *after = factors(&op.epilogue, channel)?;
-            *taps = spread(weights.get(channel)?, !block.float);
+        for (index, (taps, after)) in
+            taps.iter_mut().zip(&mut after).enumerate().take(block.channels)
+        {
+            *after = factors(&op.epilogue, first + index)?;
+            *taps = spread(weights.get(first + index)?, !block.float);
         }
         block.run(rows, taps, &after, op.output);
     }
-    clamp(op.output, op.epilogue.clamp);
+    // In place the input may be longer.
+    let len = output_len.min(op.output.len());
+    clamp(op.output.get_mut(..len)?, op.epilogue.clamp);
     Some(())
 }
 
@@ -88,14 +93,13 @@ fn spread(weights: &[i8; 9], doubled: bool) -> Taps {
     };
     let row = |[a, b, c]: [i8; 3]| [word(a, b), word(c, 0), word(0, a), word(b, c)];
     let [a, b, c, d, e, f, g, h, i] = *weights;
-    let [top, middle, bottom] = [row([a, b, c]), row([d, e, f]), row([g, h, i])];
-    [top, middle, bottom, top, middle]
+    [row([a, b, c]), row([d, e, f]), row([g, h, i])]
 }
 
 /// Up to four channels of all rows.
 struct Block<'a> {
     geometry: Geometry,
-    input: Rows<'a>,
+    input: Option<Rows<'a>>,
     pad: u32,
     first_row: usize,
     float: bool,
@@ -113,33 +117,52 @@ impl Block<'_> {
         output: &mut [i8],
     ) {
         let (window, shape) = (self.geometry.window(), self.geometry.output());
+        let (pitch, down) = (BLOCK * self.plane, window.stride_height);
+        // Output rows at a time, and input rows that a band leaves to the next.
+        let band = (rows.len() / pitch.max(1) - 3) / down + 1;
+        let kept = 3_usize.saturating_sub(down);
         // Rows are counted from the top of the padding.
-        let mut split = self.first_row * window.stride_height;
-        for (index, output) in pieces_mut(output, shape.row_len()).enumerate() {
-            let top = (self.first_row + index) * window.stride_height;
-            split = split.max(top);
-            while split < top + 3 {
-                let slot = rows.chunks_exact_mut((BLOCK * self.plane).max(1)).nth(split % 3);
-                self.split(split, slot.unwrap_or(&mut []));
-                split += 1;
+        let mut top = self.first_row * down;
+        let mut ready = 0;
+        let last = match self.input {
+            Some(_) => output.len() / shape.row_len().max(1),
+            None => shape.height,
+        };
+        for row in (0..last).step_by(band) {
+            let count = band.min(last - row);
+            let needed = (count - 1) * down + 3;
+            for (row, planes) in pieces_mut(rows, pitch).enumerate().take(needed).skip(ready) {
+                self.split(top + row, output, planes);
             }
-            let planes =
-                Planes { rows, plane: self.plane, turn: (3 - top % 3) % 3, taps, factors };
-            planes.run(
-                self.channels,
-                shape.width,
-                window.stride_width == 2,
-                self.float,
-                output.get_mut(self.first..).unwrap_or(&mut []),
-                shape.channels,
-            );
+            let planes = Planes {
+                rows,
+                plane: self.plane,
+                stride: [down, window.stride_width],
+                taps,
+                factors,
+                float: self.float,
+            };
+            let start = row * shape.row_len() + self.first;
+            let output = output.get_mut(start..).unwrap_or(&mut []);
+            planes.run(self.channels, [count, shape.width], output, shape.channels);
+            top += count * down;
+            ready = kept;
+            let from = count * down * pitch;
+            if from + kept * pitch <= rows.len() {
+                rows.copy_within(from..from + kept * pitch, 0);
+            }
         }
     }
 
-    /// Splits row `row`, counted from the top of the padding, into the planes of a slot.
-    fn split(&self, row: usize, planes: &mut [u32]) {
+    /// Splits row `row`, counted from the top of the padding, of the input, or of `map` in place.
+    fn split(&self, row: usize, map: &[i8], planes: &mut [u32]) {
         let (window, shape) = (self.geometry.window(), self.geometry.input());
-        let Some(pixels) = self.input.row(row.cast_signed() - window.pad_top.cast_signed()) else {
+        let pixels = match (&self.input, row.checked_sub(window.pad_top)) {
+            (_, None) => None,
+            (Some(input), Some(row)) => input.row(row.cast_signed()),
+            (None, Some(row)) => crate::pieces(map, shape.row_len()).nth(row),
+        };
+        let Some(pixels) = pixels else {
             planes.fill(self.pad);
             return;
         };

@@ -7,7 +7,23 @@
 
 use core::arch::{asm, naked_asm};
 
+/// A block of either pixel, from r2 and r3 to r1. Keeps the flags.
+macro_rules! widen {
+    () => {
+        concat!(
+            "ldr r0, [r2], #4\n",
+            "ldr r7, [r3], #4\n",
+            "sxtb16 r4, r0\n",
+            "sxtb16 r5, r7\n",
+            "sxtb16 r6, r0, ror #8\n",
+            "sxtb16 r7, r7, ror #8\n",
+            "stmia r1!, {{r4, r5, r6, r7}}\n",
+        )
+    };
+}
+
 pub(crate) mod depthwise;
+pub(crate) mod window;
 
 /// Four depth steps of two pixels, widened: pairs `[first pixel, second]` of steps 0 and 2, then
 /// of steps 1 and 3, the order in which `SXTB16` leaves them.
@@ -24,21 +40,6 @@ pub(crate) type FloatGroup = [[i32; 4]; 2];
 
 /// Sums of four channels of the first pixel, then of the second.
 pub(crate) type Sums = [[i32; 4]; 2];
-
-/// A block of either pixel, from r2 and r3 to r1. Keeps the flags.
-macro_rules! widen {
-    () => {
-        concat!(
-            "ldr r0, [r2], #4\n",
-            "ldr r7, [r3], #4\n",
-            "sxtb16 r4, r0\n",
-            "sxtb16 r5, r7\n",
-            "sxtb16 r6, r0, ror #8\n",
-            "sxtb16 r7, r7, ror #8\n",
-            "stmia r1!, {{r4, r5, r6, r7}}\n",
-        )
-    };
-}
 
 /// Widens two pixels from the starts of `first` and `second` until one of the three ends.
 #[inline]
@@ -341,16 +342,56 @@ macro_rules! fixed {
     ($first:literal, $second:literal, $shift:literal) => {
         concat!(
             "ldmia r9!, {{r10, r11, r12, lr}}\n",
-            "add ", $first, ", r10, ", $first, ", ", $shift, "\n",
-            "add ", $second, ", r10, ", $second, ", ", $shift, "\n",
-            "smmlar r10, ", $first, ", r11, r12\n",
-            "add ", $first, ", r10, ", $first, ", asr #31\n",
-            "asr ", $first, ", ", $first, ", lr\n",
-            "ssat ", $first, ", #8, ", $first, "\n",
-            "smmlar r10, ", $second, ", r11, r12\n",
-            "add ", $second, ", r10, ", $second, ", asr #31\n",
-            "asr ", $second, ", ", $second, ", lr\n",
-            "ssat ", $second, ", #8, ", $second, "\n",
+            "add ",
+            $first,
+            ", r10, ",
+            $first,
+            ", ",
+            $shift,
+            "\n",
+            "add ",
+            $second,
+            ", r10, ",
+            $second,
+            ", ",
+            $shift,
+            "\n",
+            "smmlar r10, ",
+            $first,
+            ", r11, r12\n",
+            "add ",
+            $first,
+            ", r10, ",
+            $first,
+            ", asr #31\n",
+            "asr ",
+            $first,
+            ", ",
+            $first,
+            ", lr\n",
+            "ssat ",
+            $first,
+            ", #8, ",
+            $first,
+            "\n",
+            "smmlar r10, ",
+            $second,
+            ", r11, r12\n",
+            "add ",
+            $second,
+            ", r10, ",
+            $second,
+            ", asr #31\n",
+            "asr ",
+            $second,
+            ", ",
+            $second,
+            ", lr\n",
+            "ssat ",
+            $second,
+            ", #8, ",
+            $second,
+            "\n",
         )
     };
 }
@@ -391,8 +432,16 @@ unsafe extern "C" fn strip_fixed_blocks(strip: *mut Strip) {
 macro_rules! float {
     ($a:literal, $b:literal, $c:literal, $d:literal) => {
         concat!(
-            "vmov s4, s5, ", $a, ", ", $b, "\n",
-            "vmov s6, s7, ", $c, ", ", $d, "\n",
+            "vmov s4, s5, ",
+            $a,
+            ", ",
+            $b,
+            "\n",
+            "vmov s6, s7, ",
+            $c,
+            ", ",
+            $d,
+            "\n",
             "vldr d4, [sp, #72]\n",
             "vldr d5, [sp, #80]\n",
             "vcvt.f32.s32 s4, s4\n",
@@ -403,16 +452,56 @@ macro_rules! float {
             "vmla.f32 s9, s5, s1\n",
             "vmla.f32 s10, s6, s2\n",
             "vmla.f32 s11, s7, s3\n",
-            "vmov ", $a, ", ", $b, ", s8, s9\n",
-            "vmov ", $c, ", ", $d, ", s10, s11\n",
-            "qsub ", $a, ", ", $a, ", r10\n",
-            "qsub ", $b, ", ", $b, ", r10\n",
-            "qsub ", $c, ", ", $c, ", r10\n",
-            "qsub ", $d, ", ", $d, ", r10\n",
-            "ssat ", $a, ", #8, ", $a, "\n",
-            "ssat ", $b, ", #8, ", $b, "\n",
-            "ssat ", $c, ", #8, ", $c, "\n",
-            "ssat ", $d, ", #8, ", $d, "\n",
+            "vmov ",
+            $a,
+            ", ",
+            $b,
+            ", s8, s9\n",
+            "vmov ",
+            $c,
+            ", ",
+            $d,
+            ", s10, s11\n",
+            "qsub ",
+            $a,
+            ", ",
+            $a,
+            ", r10\n",
+            "qsub ",
+            $b,
+            ", ",
+            $b,
+            ", r10\n",
+            "qsub ",
+            $c,
+            ", ",
+            $c,
+            ", r10\n",
+            "qsub ",
+            $d,
+            ", ",
+            $d,
+            ", r10\n",
+            "ssat ",
+            $a,
+            ", #8, ",
+            $a,
+            "\n",
+            "ssat ",
+            $b,
+            ", #8, ",
+            $b,
+            "\n",
+            "ssat ",
+            $c,
+            ", #8, ",
+            $c,
+            "\n",
+            "ssat ",
+            $d,
+            ", #8, ",
+            $d,
+            "\n",
         )
     };
 }

@@ -2,8 +2,8 @@
 
 use super::Args;
 use crate::isa::armv7em::max_4;
-use crate::tile_s8::armv7em_dsp::clamp;
 use crate::pieces_mut;
+use crate::tile_s8::armv7em_dsp::clamp;
 
 /// Same bits as scalar.
 pub(crate) fn run(args: &mut Args<'_>) {

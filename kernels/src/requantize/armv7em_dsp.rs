@@ -23,13 +23,28 @@ pub(crate) fn fixed_factors(
         let rounding = (1 << (right - 1)) + (i32::from(zero_point) << right);
         return Some([2 * bias, multiplier, rounding, right]);
     }
-    // A dead channel, as quantizers make them of weights near zero: the bias alone decides.
-    let result = |sum| multiply_by_quantized_multiplier(bias.wrapping_add(sum), multiplier, shift);
-    let constant = result(-sum);
-    let wraps = bias.checked_add(sum).is_none() || bias.checked_sub(sum).is_none() || right < 0;
-    if constant != result(sum) || wraps {
+    // A dead channel, as quantizers make them of weights near zero: the bias decides nearly alone,
+    // and the sum at most between two neighbours.
+    let result = |sum| multiply_by_quantized_multiplier(bias + sum, multiplier, shift);
+    let in_range = bias.checked_add(sum).is_some() && bias.checked_sub(sum).is_some();
+    if !in_range || right < 0 || multiplier < 0 {
         return None;
     }
-    let output = constant.saturating_add(i32::from(zero_point)).clamp(-128, 127);
-    Some([0, 0, 2 * output + 1, 1])
+    let (least, most) = (result(-sum), result(sum));
+    if most.saturating_sub(least) > 1 {
+        return None;
+    }
+    // The least sum with the larger result, by halving.
+    let (mut below, mut threshold) = (-sum - 1, if most > least { sum } else { -sum });
+    while threshold - below > 1 {
+        let middle = below + (threshold - below) / 2;
+        if result(middle) == most {
+            threshold = middle;
+        } else {
+            below = middle;
+        }
+    }
+    // Nothing but the sign of the sum less the threshold is left.
+    let output = most.saturating_add(i32::from(zero_point)).clamp(-1024, 1024);
+    Some([-2 * threshold, 0, 2 * output, 1])
 }

@@ -149,9 +149,15 @@ impl Panel<'_, '_> {
         widen(first, second, self.tiles.steps);
     }
 
+    /// Where two pixels go when they are widened elsewhere.
+    #[inline]
+    pub(crate) fn steps(&mut self) -> &mut [Steps] {
+        self.tiles.steps
+    }
+
     /// Widens parts of two pixels from depth step `4 * block` on: a whole number of blocks.
     #[inline]
-    pub(crate) fn widen(&mut self, block: usize, blocks: usize, first: &[i8], second: &[i8]) {
+    fn widen(&mut self, block: usize, blocks: usize, first: &[i8], second: &[i8]) {
         if let Some(to) = self.tiles.steps.get_mut(block..).and_then(|to| to.get_mut(..blocks)) {
             widen(first, second, to);
         }

@@ -33,7 +33,13 @@ impl Setup {
     /// Every way there is, the planned one first.
     pub(crate) fn all(isa: Isa) -> Vec<Self> {
         let planned = Self::planned(isa);
-        let mut all = vec![planned, Self { in_place: true, ..planned }];
+        let in_place = [100, 0, 60].map(|percent| (true, percent));
+        let mut all = vec![planned];
+        all.extend(in_place.map(|(in_place, scratch_percent)| Self {
+            in_place,
+            scratch_percent,
+            ..planned
+        }));
         all.extend([0, 1].map(|slots| Self { ring: Some(slots), ..planned }));
         all.extend([0, 13, 60, 230].map(|scratch_percent| Self { scratch_percent, ..planned }));
         for (channels, depth) in
@@ -495,9 +501,7 @@ impl Case for DepthwiseConv {
         let layout = setup.layout.unwrap_or(depthwise_conv_s8::layout(setup.isa, geometry));
         let (filter, layout) = packed(&self.filter, layout, channels);
         let filter = Filter::new(&filter, layout, channels, geometry.window().taps()).unwrap();
-        let bytes =
-            depthwise_conv_s8::scratch_bytes(setup.isa, geometry) * setup.scratch_percent / 100;
-        windows(geometry, &self.input, setup.ring, |input, first_row, output| {
+        let run = |bytes: usize, input: Option<Rows<'_>>, first_row, output: &mut [i8]| {
             self.requant.with(|epilogue| {
                 with_scratch(bytes, |scratch| {
                     cell(
@@ -515,6 +519,19 @@ impl Case for DepthwiseConv {
                     );
                 });
             });
+        };
+        if setup.in_place && depthwise_conv_s8::can_run_in_place(geometry) {
+            let mut map = self.input.clone();
+            let ring = depthwise_conv_s8::ring_bytes(geometry);
+            let bytes = depthwise_conv_s8::in_place_scratch_bytes(setup.isa, geometry);
+            run((bytes * setup.scratch_percent / 100).max(ring), None, 0, &mut map);
+            map.truncate(geometry.output().checked_len().unwrap());
+            return map;
+        }
+        let bytes =
+            depthwise_conv_s8::scratch_bytes(setup.isa, geometry) * setup.scratch_percent / 100;
+        windows(geometry, &self.input, setup.ring, |input, first_row, output| {
+            run(bytes, Some(input), first_row, output);
         })
     }
 

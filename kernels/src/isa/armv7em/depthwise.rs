@@ -5,9 +5,8 @@ use core::arch::naked_asm;
 /// Channels that are computed at a time.
 pub(crate) const BLOCK: usize = 4;
 
-/// Words of a channel's weights: for the rows 0, 1, 2, 0, 1 of the window the pairs `(w0, w1)`,
-/// `(w2, 0)`, `(0, w0)`, `(w1, w2)`. Any three in a row are the window at some turn of the ring.
-pub(crate) type Taps = [[u32; 4]; 5];
+/// Words of a channel's weights: of each row the pairs `(w0, w1)`, `(w2, 0)`, `(0, w0)`, `(w1, w2)`.
+pub(crate) type Taps = [[u32; 4]; 3];
 
 /// What follows a channel's sums. `tflite`: `[2 * bias, multiplier, rounding, shift]`, and weights
 /// that are doubled; `fp32`: `[bias, bits of the scale, bits of 1.5 * 2^23 less the zero point, 0]`.
@@ -108,9 +107,9 @@ unsafe extern "C" fn split_columns(
     )
 }
 
-/// A row of outputs of up to four channels, and the frame of the assembly below.
+/// Rows of outputs of up to four channels, and the frame of the assembly below.
 #[repr(C)]
-struct Row {
+struct Band {
     /// The channel's factors, its bias four times; filled by the assembly.
     factors: [i32; 7],
     output: *mut i8,
@@ -119,80 +118,89 @@ struct Row {
     end: usize,
     rest: usize,
     plane: *const u32,
-    taps: *const [u32; 4],
-    /// From a row of the ring to the next.
+    taps: *const Taps,
+    /// From a row of planes to the next.
     pitch_bytes: usize,
     channels_factors: *const Factors,
     channels_output: *mut i8,
     channels: usize,
     plane_bytes: usize,
     groups_bytes: usize,
-    channels_rest: usize,
+    columns_rest: usize,
     magic: [f32; 4],
-    unused: u32,
+    rows: usize,
+    /// Filled by the assembly.
+    rows_left: usize,
+    /// From a row of outputs to the next: in the planes, in the output.
+    row_bytes: usize,
+    output_row: usize,
+    /// Filled by the assembly.
+    row: [usize; 2],
 }
 
-/// What a row of outputs is made of.
+/// What rows of outputs are made of.
 #[derive(Debug)]
 pub(crate) struct Planes<'a> {
-    /// Three rows of [`BLOCK`] planes, `plane` words each.
+    /// Rows of [`BLOCK`] planes, `plane` words each.
     pub(crate) rows: &'a [u32],
-    /// Words of a plane; two for every two columns that an output sees.
+    /// Words of a plane: two columns each.
     pub(crate) plane: usize,
-    /// Which row of the window lies in the first of `rows`.
-    pub(crate) turn: usize,
+    /// Rows and columns between two windows; one or two columns.
+    pub(crate) stride: [usize; 2],
     /// One a channel.
     pub(crate) taps: &'a [Taps; BLOCK],
     /// One a channel.
     pub(crate) factors: &'a [Factors; BLOCK],
+    /// Whether the factors are those of `fp32`.
+    pub(crate) float: bool,
 }
 
 impl Planes<'_> {
-    /// `columns` outputs of the first `channels` channels into `output`, `stride` bytes apart.
-    /// `two` for a stride of two between windows. Does nothing when something is shorter than
-    /// that takes.
-    #[inline]
+    /// `[rows, columns]` outputs of the first `channels` channels into `output`, which has pixels
+    /// of `stride` bytes. Does nothing when something is shorter than that takes.
     pub(crate) fn run(
         &self,
         channels: usize,
-        columns: usize,
-        two: bool,
-        float: bool,
+        [rows, columns]: [usize; 2],
         output: &mut [i8],
         stride: usize,
     ) {
-        let words = needed_words(columns, two);
+        let two = self.stride[1] == 2;
+        let pitch = BLOCK * self.plane;
         let fits = (1..=BLOCK).contains(&channels)
+            && rows > 0
             && columns > 0
-            && self.turn < 3
-            && words <= self.plane
-            && 3 * BLOCK * self.plane <= self.rows.len()
-            && (columns - 1) * stride + channels <= output.len();
-        let Some(taps) = self.taps.as_flattened().get(self.turn..) else { return };
+            && needed_words(columns, two) <= self.plane
+            && ((rows - 1) * self.stride[0] + 3) * pitch <= self.rows.len()
+            && (rows * columns - 1) * stride + channels <= output.len();
         if !fits {
             return;
         }
-        let mut row = Row {
+        let mut band = Band {
             factors: [0; 7],
             output: core::ptr::null_mut(),
             stride,
             end: 0,
             rest: 0,
             plane: self.rows.as_ptr(),
-            taps: taps.as_ptr(),
-            pitch_bytes: 4 * BLOCK * self.plane,
+            taps: self.taps.as_ptr(),
+            pitch_bytes: 4 * pitch,
             channels_factors: self.factors.as_ptr(),
             channels_output: output.as_mut_ptr(),
             channels,
             plane_bytes: 4 * self.plane,
             groups_bytes: columns / 4 * if two { 16 } else { 8 },
-            channels_rest: columns % 4,
+            columns_rest: columns % 4,
             magic: [super::MAGIC; 4],
-            unused: 0,
+            rows,
+            rows_left: 0,
+            row_bytes: 4 * pitch * self.stride[0],
+            output_row: columns * stride,
+            row: [0; 2],
         };
         // SAFETY: planes, taps, factors and output hold what is read and written, by the
         // comparisons and the arrays' lengths.
-        unsafe { blocks(two, float)(&mut row) }
+        unsafe { blocks(two, self.float)(&mut band) }
     }
 }
 
@@ -203,7 +211,7 @@ pub(crate) const fn needed_words(columns: usize, two: bool) -> usize {
 }
 
 #[inline]
-fn blocks(two: bool, float: bool) -> unsafe extern "C" fn(*mut Row) {
+fn blocks(two: bool, float: bool) -> unsafe extern "C" fn(*mut Band) {
     match (two, float) {
         (false, false) => one_fixed,
         (true, false) => two_fixed,
@@ -287,10 +295,24 @@ macro_rules! load_fixed {
 macro_rules! fixed {
     ($sum:literal) => {
         concat!(
-            "smmlar r9, ", $sum, ", r4, r5\n",
-            "add ", $sum, ", r9, ", $sum, ", asr #31\n",
-            "asr ", $sum, ", ", $sum, ", r6\n",
-            "ssat ", $sum, ", #8, ", $sum, "\n",
+            "smmlar r9, ",
+            $sum,
+            ", r4, r5\n",
+            "add ",
+            $sum,
+            ", r9, ",
+            $sum,
+            ", asr #31\n",
+            "asr ",
+            $sum,
+            ", ",
+            $sum,
+            ", r6\n",
+            "ssat ",
+            $sum,
+            ", #8, ",
+            $sum,
+            "\n",
         )
     };
 }
@@ -321,18 +343,42 @@ macro_rules! float_two {
 macro_rules! float {
     ($a:literal, $b:literal) => {
         concat!(
-            "vmov s2, s3, ", $a, ", ", $b, "\n",
+            "vmov s2, s3, ",
+            $a,
+            ", ",
+            $b,
+            "\n",
             "vldr d2, [sp, #80]\n",
             "vcvt.f32.s32 s2, s2\n",
             "vcvt.f32.s32 s3, s3\n",
             // `VMLA` rounds the product before it adds.
             "vmla.f32 s4, s2, s0\n",
             "vmla.f32 s5, s3, s0\n",
-            "vmov ", $a, ", ", $b, ", s4, s5\n",
-            "qsub ", $a, ", ", $a, ", r5\n",
-            "qsub ", $b, ", ", $b, ", r5\n",
-            "ssat ", $a, ", #8, ", $a, "\n",
-            "ssat ", $b, ", #8, ", $b, "\n",
+            "vmov ",
+            $a,
+            ", ",
+            $b,
+            ", s4, s5\n",
+            "qsub ",
+            $a,
+            ", ",
+            $a,
+            ", r5\n",
+            "qsub ",
+            $b,
+            ", ",
+            $b,
+            ", r5\n",
+            "ssat ",
+            $a,
+            ", #8, ",
+            $a,
+            "\n",
+            "ssat ",
+            $b,
+            ", #8, ",
+            $b,
+            "\n",
         )
     };
 }
@@ -344,14 +390,14 @@ macro_rules! float_four {
     };
 }
 
-/// Channel after channel; of each, outputs by fours, then by twos.
+/// Channel after channel, row after row; of each, outputs by fours, then by twos.
 macro_rules! rows {
     ($four:ident, $two:ident, $scale_four:ident, $scale_two:ident, $step:literal, $half:literal) => {
         naked_asm!(
             ".fpu fpv4-sp-d16",
             "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-            "sub sp, sp, #100",
-            // The frame is a copy of the `Row`.
+            "sub sp, sp, #124",
+            // The frame is a copy of the `Band`.
             "mov r12, r0",
             "mov lr, sp",
             "ldmia r12!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
@@ -360,6 +406,9 @@ macro_rules! rows {
             "stmia lr!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
             "ldmia r12!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
             "stmia lr!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
+            "ldmia r12!, {{r0, r1, r2, r3}}",
+            "stmia lr!, {{r0, r1, r2, r3}}",
+            // A channel.
             "2:",
             "ldr r9, [sp, #56]",
             "ldmia r9!, {{r3, r4, r5, r6}}",
@@ -368,22 +417,26 @@ macro_rules! rows {
             "mov r1, r3",
             "mov r2, r3",
             "stmia.w sp, {{r0, r1, r2, r3, r4, r5, r6}}",
-            "ldr r7, [sp, #60]",
-            "str r7, [sp, #28]",
-            "adds r7, r7, #1",
-            "str r7, [sp, #60]",
             "ldr r11, [sp, #44]",
-            "ldrd r4, r5, [sp, #68]",
+            "ldr r4, [sp, #68]",
             "add r4, r11, r4",
             "str r4, [sp, #44]",
-            "add r5, r11, r5",
-            "str r5, [sp, #36]",
+            "ldr r7, [sp, #60]",
+            "adds r4, r7, #1",
+            "str r4, [sp, #60]",
+            "ldr r4, [sp, #96]",
+            "str r4, [sp, #100]",
             "ldrd r12, lr, [sp, #48]",
-            "ldr r9, [sp, #76]",
-            "str r9, [sp, #40]",
-            "cmp r11, r5",
-            "beq.w 4f",
+            // A row.
             "3:",
+            "strd r11, r7, [sp, #112]",
+            "str r7, [sp, #28]",
+            "ldrd r5, r9, [sp, #72]",
+            "add r5, r11, r5",
+            "strd r5, r9, [sp, #36]",
+            "cmp r11, r5",
+            "beq.w 5f",
+            "4:",
             "ldmia.w sp, {{r0, r1, r2, r3}}",
             $four!(),
             "add r11, r11, lr",
@@ -400,15 +453,15 @@ macro_rules! rows {
             "strb r2, [r7]",
             "strb r3, [r7, r8]",
             "add r7, r7, r8, lsl #1",
-            "str r7, [sp, #28]",
             "ldr r9, [sp, #36]",
+            "str r7, [sp, #28]",
             "cmp r11, r9",
-            "bne.w 3b",
-            "4:",
+            "bne.w 4b",
+            "5:",
             "ldr r9, [sp, #40]",
             "cmp r9, #0",
-            "beq.w 6f",
-            "5:",
+            "beq.w 7f",
+            "6:",
             "ldrd r0, r1, [sp]",
             $two!(),
             "add r11, r11, lr",
@@ -422,52 +475,61 @@ macro_rules! rows {
             "strb r0, [r7]",
             "ldr r9, [sp, #40]",
             "subs r9, r9, #2",
-            "blt 6f",
+            "blt 7f",
             "strb r1, [r7, r8]",
             "add r7, r7, r8, lsl #1",
             "str r7, [sp, #28]",
             "str r9, [sp, #40]",
-            "bne.w 5b",
-            "6:",
-            "ldr r12, [sp, #48]",
-            "add r12, r12, #80",
+            "bne.w 6b",
+            "7:",
+            "ldr r9, [sp, #100]",
+            "subs r9, r9, #1",
+            "beq 8f",
+            "str r9, [sp, #100]",
+            "ldrd r11, r7, [sp, #112]",
+            "ldrd r4, r5, [sp, #104]",
+            "add r11, r11, r4",
+            "add r7, r7, r5",
+            "b.w 3b",
+            "8:",
+            "add r12, r12, #48",
             "str r12, [sp, #48]",
             "ldr r9, [sp, #64]",
             "subs r9, r9, #1",
             "str r9, [sp, #64]",
             "bne.w 2b",
-            "add sp, sp, #100",
+            "add sp, sp, #124",
             "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
         )
     };
 }
 
 /// # Safety
-/// A sound row.
+/// A sound band.
 #[unsafe(naked)]
-unsafe extern "C" fn one_fixed(row: *mut Row) {
+unsafe extern "C" fn one_fixed(band: *mut Band) {
     rows!(one_by_four, one_by_two, fixed_four, fixed_two, "#8", "#4")
 }
 
 /// # Safety
-/// A sound row.
+/// A sound band.
 #[unsafe(naked)]
-unsafe extern "C" fn two_fixed(row: *mut Row) {
+unsafe extern "C" fn two_fixed(band: *mut Band) {
     rows!(two_by_four, two_by_two, fixed_four, fixed_two, "#16", "#8")
 }
 
 /// # Safety
-/// A sound row.
+/// A sound band.
 #[cfg(target_abi = "eabihf")]
 #[unsafe(naked)]
-unsafe extern "C" fn one_float(row: *mut Row) {
+unsafe extern "C" fn one_float(band: *mut Band) {
     rows!(one_by_four, one_by_two, float_four, float_two, "#8", "#4")
 }
 
 /// # Safety
-/// A sound row.
+/// A sound band.
 #[cfg(target_abi = "eabihf")]
 #[unsafe(naked)]
-unsafe extern "C" fn two_float(row: *mut Row) {
+unsafe extern "C" fn two_float(band: *mut Band) {
     rows!(two_by_four, two_by_two, float_four, float_two, "#16", "#8")
 }
