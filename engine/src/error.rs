@@ -34,7 +34,8 @@ pub enum ParseError {
         /// What the bytes give.
         found: u32,
     },
-    /// A field of the header has no meaning in this version.
+    /// A field of the header has no meaning in this version, or names a contract that this program
+    /// was built without.
     Header {
         /// Byte offset of the field.
         offset: u32,
@@ -92,7 +93,7 @@ pub enum TensorFault {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum OpFault {
-    /// The kind is unknown in this version.
+    /// The kind is unknown in this version, or this program was built without its feature.
     Kind {
         /// The code found.
         code: u16,
@@ -169,7 +170,10 @@ impl fmt::Display for TensorFault {
 impl fmt::Display for OpFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Kind { code } => write!(f, "unknown kind {code}; update Mote"),
+            Self::Kind { code } => write!(
+                f,
+                "kind {code} is unknown or not linked; update Mote or turn on its feature"
+            ),
             Self::Input => f.write_str("an input is not made by an earlier operation"),
             Self::Shape(error) => error.fmt(f),
             Self::Weights => {

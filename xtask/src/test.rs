@@ -81,15 +81,15 @@ fn minimum_version(steps: &mut Steps) -> Result<(), String> {
     })
 }
 
-/// The device crates build for every board's processor, plain and with defmt.
+/// The device crates build for every board's processor: plain, with defmt, and in part.
 fn no_std() -> Result<(), String> {
     for triple in triples() {
-        for features in [&[][..], &["--features", "defmt"]] {
+        for features in ["all", "all,defmt", "conv,fp32"] {
             for package in ["mote-kernels", "mote-engine"] {
                 let mut command = toolchain(triple)?.cargo("build");
                 command
                     .args(["--package", package, "--no-default-features", "--locked"])
-                    .args(features)
+                    .args(["--features", features])
                     .current_dir(root())
                     .env("CARGO_TARGET_DIR", target().join("no-std"));
                 run_command(&mut command)?;

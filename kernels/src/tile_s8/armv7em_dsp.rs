@@ -94,7 +94,7 @@ impl<'a> Tiles<'a> {
         let Epilogue { bias, requantize, zero_point, .. } = self.epilogue;
         let bias = bias.get(first..).unwrap_or(&[]);
         match requantize {
-            Requantize::FixedPoint { multiplier, shift } => {
+            Requantize::FixedPoint { multiplier, shift } if cfg!(feature = "tflite") => {
                 let multiplier = multiplier.get(first..).unwrap_or(&[]);
                 let shift = shift.get(first..).unwrap_or(&[]);
                 let mut tame = true;
@@ -110,7 +110,7 @@ impl<'a> Tiles<'a> {
                 if tame { Path::Fixed } else { Path::Sums }
             }
             #[cfg(target_abi = "eabihf")]
-            Requantize::Float { scale } => {
+            Requantize::Float { scale } if cfg!(feature = "fp32") => {
                 let scale = scale.get(first..).unwrap_or(&[]);
                 let groups: &mut [FloatGroup] = bytemuck::cast_slice_mut(self.groups);
                 let factors = bias.chunks(4).zip(scale.chunks(4)).take(channels.div_ceil(4));
@@ -124,8 +124,7 @@ impl<'a> Tiles<'a> {
                 }
                 Path::Float
             }
-            #[cfg(not(target_abi = "eabihf"))]
-            Requantize::Float { .. } => Path::Sums,
+            _ => Path::Sums,
         }
     }
 }
@@ -232,18 +231,18 @@ impl Panel<'_, '_> {
         let Some(weights) = self.weights.get(group * steps.len()..) else { return };
         let outputs = Outputs { bytes: output, stride };
         match self.path {
-            Path::Fixed => {
+            Path::Fixed if cfg!(feature = "tflite") => {
                 let groups = self.tiles.groups.get(group..).and_then(|g| g.get(..count));
                 strip_fixed(steps, weights, groups.unwrap_or(&[]), pixels, outputs);
             }
             #[cfg(target_abi = "eabihf")]
-            Path::Float => {
+            Path::Float if cfg!(feature = "fp32") => {
                 let groups: &[FloatGroup] = bytemuck::cast_slice(self.tiles.groups);
                 let groups = groups.get(group..).and_then(|g| g.get(..count)).unwrap_or(&[]);
                 let zero_point = self.tiles.epilogue.zero_point;
                 strip_float(steps, weights, groups, zero_point, pixels, outputs);
             }
-            Path::Sums => {}
+            _ => {}
         }
     }
 

@@ -212,7 +212,7 @@ pub(crate) const fn needed_words(columns: usize, two: bool) -> usize {
 
 #[inline]
 fn blocks(two: bool, float: bool) -> unsafe extern "C" fn(*mut Band) {
-    match (two, float) {
+    match (two, float && cfg!(feature = "fp32") || cfg!(not(feature = "tflite"))) {
         (false, false) => one_fixed,
         (true, false) => two_fixed,
         #[cfg(target_abi = "eabihf")]
