@@ -4,13 +4,13 @@ use super::Args;
 use crate::isa::armv7em::copy;
 use crate::isa::armv7em::window::{MOST_ROWS, WindowRows};
 use crate::tile_s8::armv7em_dsp::{Panel, Tiles, clamp};
-use crate::{Geometry, Rows, pieces_mut};
+use crate::{Geometry, Rows, Shape, pieces_mut};
 use core::ops::Range;
 
 /// Same bits as scalar, which also takes over when layout or scratch is another's.
 pub(crate) fn run(args: &mut Args<'_>) {
     let op = &mut args.0;
-    let (geometry, channels) = (op.geometry, op.geometry.output().channels);
+    let geometry = op.geometry;
     let windows = Windows { geometry, input: op.input, pad_value: op.pad_value };
     let first_row = op.first_row;
     let tiles = if geometry.window().kernel_height <= MOST_ROWS {
@@ -29,17 +29,7 @@ pub(crate) fn run(args: &mut Args<'_>) {
             // Nothing when one of them lies in the padding.
             let whole = WindowRows::new(taps.iter().map_while(|row| *row))
                 .filter(|_| taps.iter().all(Option::is_some));
-            for (pair, output) in row.chunks_mut((2 * channels).max(1)).enumerate() {
-                let pixels = if output.len() > channels { 2 } else { 1 };
-                let columns = [2 * pair, 2 * pair + pixels - 1];
-                let done = whole
-                    .as_ref()
-                    .is_some_and(|rows| windows.widen_inside(rows, columns, &mut panel));
-                if !done {
-                    windows.widen(taps, columns, &mut panel);
-                }
-                panel.run(pixels, output);
-            }
+            windows.run(taps, whole.as_ref(), &mut panel, row);
         }
         first = panel.end();
     }
@@ -63,39 +53,63 @@ impl<'a> Windows<'a> {
         rows
     }
 
-    /// Widens the windows of two outputs of a row, or of one twice.
-    fn widen(&self, taps: &[Option<&[i8]>], [x0, x1]: [usize; 2], panel: &mut Panel<'_, '_>) {
-        let (first, second) = panel.bytes();
-        self.gather(taps, x0, first);
-        self.gather(taps, x1, second);
-        panel.widen_bytes();
+    /// The panel's channels of a row: outputs whose windows lie inside the input at once, those
+    /// at both edges in pairs.
+    fn run(
+        &self,
+        taps: &[Option<&[i8]>],
+        whole: Option<&WindowRows<'_>>,
+        panel: &mut Panel<'_, '_>,
+        output: &mut [i8],
+    ) {
+        let Shape { width, channels, .. } = self.geometry.output();
+        let inside = whole.map_or(0..0, |rows| self.run_inside(rows, panel, output));
+        let mut edges = (0..inside.start).chain(inside.end..width);
+        while let Some(x) = edges.next() {
+            let next = edges.next();
+            let (first, second) = panel.bytes();
+            self.gather(taps, x, first);
+            self.gather(taps, next.unwrap_or(x), second);
+            panel.widen_bytes();
+            let output = output.get_mut(x * channels..).unwrap_or(&mut []);
+            panel.run(next.map(|next| (next - x) * channels), output);
+        }
     }
 
-    /// [`widen`](Self::widen) when both windows lie inside the input; else false.
-    #[inline]
-    fn widen_inside(
+    /// Computes as many outputs as it can without a look at the padding, and says which.
+    fn run_inside(
         &self,
         rows: &WindowRows<'_>,
-        outputs: [usize; 2],
         panel: &mut Panel<'_, '_>,
-    ) -> bool {
+        output: &mut [i8],
+    ) -> Range<usize> {
         let (window, shape) = (self.geometry.window(), self.geometry.input());
+        let Range { start, end } = self.inside();
+        let pairs = (end - start) / 2;
+        let first = self.geometry.first_column(start).max(0).unsigned_abs() * shape.channels;
+        let step = window.stride_width * shape.channels;
         let len = window.kernel_width * shape.channels;
-        let [first, last] = outputs.map(|x| self.geometry.first_column(x));
-        let end = last + window.kernel_width.cast_signed();
-        if first < 0 || end > shape.width.cast_signed() || window.dilation_width != 1 {
-            return false;
+        let start_of = start * self.geometry.output().channels;
+        let output = output.get_mut(start_of..).unwrap_or(&mut []);
+        if pairs == 0 || !panel.run_windows(rows, [first, step, len], pairs, output) {
+            return 0..0;
         }
-        let [first, last] = [first, last].map(|column| column.unsigned_abs() * shape.channels);
-        if len % 4 == 0 {
-            rows.widen(first, last, len / 4, panel.steps());
-        } else {
-            let (to, second) = panel.bytes();
-            rows.copy(first, len, to);
-            rows.copy(last, len, second);
-            panel.widen_bytes();
+        start..start + 2 * pairs
+    }
+
+    /// The outputs of a row whose windows lie inside the input; none where taps lie apart.
+    fn inside(&self) -> Range<usize> {
+        let (window, shape) = (self.geometry.window(), self.geometry.input());
+        let width = self.geometry.output().width;
+        let room = (shape.width + window.pad_left).checked_sub(window.kernel_width);
+        match room {
+            Some(room) if window.dilation_width == 1 => {
+                let stride = window.stride_width.max(1);
+                let start = window.pad_left.div_ceil(stride).min(width);
+                start..(room / stride + 1).clamp(start, width)
+            }
+            _ => 0..0,
         }
-        true
     }
 
     /// The window of output `x` as bytes.

@@ -12,7 +12,7 @@ pub(crate) fn run(args: &mut Args<'_>) {
     let mut first = 0;
     while let Some(mut panel) = tiles.panel(first) {
         panel.widen_pixels(op.input, op.input);
-        panel.run(1, op.output);
+        panel.run(None, op.output);
         first = panel.end();
     }
     clamp(op.output, op.epilogue.clamp);

@@ -25,6 +25,8 @@ macro_rules! widen {
 pub(crate) mod depthwise;
 pub(crate) mod window;
 
+use window::WindowRows;
+
 /// Four depth steps of two pixels, widened: pairs `[first pixel, second]` of steps 0 and 2, then
 /// of steps 1 and 3, the order in which `SXTB16` leaves them.
 pub(crate) type Steps = [u32; 4];
@@ -110,12 +112,48 @@ struct Strip {
     input: *const i8,
     output: *mut i8,
     pairs: usize,
+    /// Rows of a window, and how many; none for pixels in one piece.
+    rows: *const *const i8,
+    rows_count: usize,
+    /// Blocks of a row, or none and its bytes, which then go through `buffer`.
+    row_blocks: usize,
+    row_len: usize,
+    /// Where the next window starts in a row, and bytes from one to the next.
+    first: usize,
+    step: usize,
+    buffer: *mut i8,
+    unused: u32,
 }
 
 /// `1.5 * 2^23`: a product added to it has its integer part, rounded half to even, in the last
 /// bits. Saturated subtraction of its own bits keeps products that are too large for that on
 /// their side of zero.
 pub(crate) const MAGIC: f32 = 12_582_912.0;
+
+/// What a strip reads.
+#[derive(Debug)]
+pub(crate) enum Pixels<'a> {
+    /// One pair, widened before.
+    Ready,
+    /// As many pairs as there are, one pixel after the other.
+    Whole(&'a [i8]),
+    /// Pairs of windows over the same rows.
+    Windows(Windows<'a>),
+}
+
+/// See [`Pixels::Windows`].
+#[derive(Debug)]
+pub(crate) struct Windows<'a> {
+    pub(crate) rows: &'a WindowRows<'a>,
+    /// Where the first window starts in a row, and bytes from one window to the next.
+    pub(crate) first: usize,
+    pub(crate) step: usize,
+    /// Bytes of a window in a row.
+    pub(crate) len: usize,
+    pub(crate) pairs: usize,
+    /// Room for two pixels' bytes.
+    pub(crate) buffer: &'a mut [i8],
+}
 
 /// Where the outputs of a strip go.
 #[derive(Debug)]
@@ -128,16 +166,13 @@ pub(crate) struct Outputs<'a> {
 
 impl Strip {
     /// `None` unless everything lies within its slice.
-    ///
-    /// Without `pixels` one pair, widened before; with them as many pairs as they hold, each as
-    /// long as `steps`, which they overwrite.
     #[inline]
     fn new(
         steps: &mut [Steps],
         weights: &[Weights],
         groups: *mut u32,
         count: usize,
-        pixels: Option<&[i8]>,
+        pixels: Pixels<'_>,
         outputs: Option<Outputs<'_>>,
     ) -> Option<Self> {
         let end = weights.get(..count.checked_mul(steps.len())?)?.as_ptr_range().end;
@@ -145,19 +180,23 @@ impl Strip {
             return None;
         }
         let depth = 4 * steps.len();
-        let pairs = pixels.map_or(1, |pixels| pixels.len() / (2 * depth));
+        let pairs = match &pixels {
+            Pixels::Ready => 1,
+            Pixels::Whole(pixels) => pixels.len() / (2 * depth),
+            Pixels::Windows(windows) => windows.pairs,
+        };
         let (output, stride) = match outputs {
-            Some(Outputs { bytes, stride }) => {
+            Some(Outputs { bytes, stride }) if pairs > 0 => {
                 let len = (2 * pairs - 1).checked_mul(stride)?.checked_add(4 * count)?;
                 (bytes.get_mut(..len)?.as_mut_ptr(), stride)
             }
-            None => (core::ptr::null_mut(), 0),
+            _ => (core::ptr::null_mut(), 0),
         };
         if pairs == 0 || stride > 0 && stride < 4 * count {
             return None;
         }
         let range = steps.as_mut_ptr_range();
-        Some(Self {
+        let mut strip = Self {
             zeros: [0; 8],
             steps: [range.start, range.end],
             skip: steps.len().wrapping_neg() % 4,
@@ -165,26 +204,53 @@ impl Strip {
             outputs: [core::ptr::null_mut(); 2],
             weights: [weights.as_ptr(), end],
             bits: 0,
-            blocks: if pixels.is_some() { steps.len() } else { 0 },
+            blocks: 0,
             magic: [MAGIC; 4],
             input_second: depth,
             output_second: stride,
             output_gap: stride.wrapping_sub(4 * count),
-            input: pixels.unwrap_or(&[]).as_ptr(),
+            input: core::ptr::null(),
             output,
             pairs,
-        })
+            rows: core::ptr::null(),
+            rows_count: 0,
+            row_blocks: 0,
+            row_len: 0,
+            first: 0,
+            step: 0,
+            buffer: core::ptr::null_mut(),
+            unused: 0,
+        };
+        match pixels {
+            Pixels::Ready => {}
+            Pixels::Whole(pixels) => {
+                (strip.input, strip.blocks) = (pixels.as_ptr(), steps.len());
+            }
+            Pixels::Windows(windows) => {
+                let Windows { rows, first, step, len, pairs, buffer } = windows;
+                let last = (2 * pairs - 1).checked_mul(step)?.checked_add(first)?;
+                (strip.rows, strip.rows_count) = rows.holding(last, len)?;
+                let fits = len > 0 && len * strip.rows_count <= depth && buffer.len() >= 2 * depth;
+                if !fits {
+                    return None;
+                }
+                (strip.first, strip.step, strip.row_len) = (first, step, len);
+                (strip.buffer, strip.blocks) = (buffer.as_mut_ptr(), steps.len());
+                strip.row_blocks = if len % 4 == 0 { len / 4 } else { 0 };
+            }
+        }
+        Some(strip)
     }
 }
 
-/// Pairs of pixels times `groups`, `tflite`: a pair that was widened before, or whole `pixels` by
-/// way of `steps`. Does nothing when something is shorter than that takes.
+/// Pairs of pixels times `groups`, `tflite`: those that were widened before, or whole
+/// `pixels` and windows by way of `steps`. Does nothing when something is shorter than that takes.
 #[inline]
 pub(crate) fn strip_fixed(
     steps: &mut [Steps],
     weights: &[Weights],
     groups: &[FixedGroup],
-    pixels: Option<&[i8]>,
+    pixels: Pixels<'_>,
     outputs: Outputs<'_>,
 ) {
     let factors = groups.as_ptr().cast_mut().cast();
@@ -203,7 +269,7 @@ pub(crate) fn strip_float(
     weights: &[Weights],
     groups: &[FloatGroup],
     zero_point: i8,
-    pixels: Option<&[i8]>,
+    pixels: Pixels<'_>,
     outputs: Outputs<'_>,
 ) {
     let factors = groups.as_ptr().cast_mut().cast();
@@ -219,7 +285,7 @@ pub(crate) fn strip_float(
 #[inline]
 pub(crate) fn strip_sums(steps: &mut [Steps], weights: &[Weights], sums: &mut [Sums]) {
     let (to, count) = (sums.as_mut_ptr().cast(), sums.len());
-    if let Some(mut strip) = Strip::new(steps, weights, to, count, None, None) {
+    if let Some(mut strip) = Strip::new(steps, weights, to, count, Pixels::Ready, None) {
         // SAFETY: `Strip` has checked every length.
         unsafe { strip_sums_blocks(&mut strip) }
     }
@@ -253,7 +319,7 @@ macro_rules! strip {
     ($($then:expr,)*) => {
         naked_asm!(
             "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-            "sub sp, sp, #116",
+            "sub sp, sp, #148",
             // The frame is a copy of the `Strip`.
             "mov r12, r0",
             "mov lr, sp",
@@ -267,16 +333,86 @@ macro_rules! strip {
             "stmia lr!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
             "ldmia r12!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
             "stmia lr!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
+            "ldmia r12!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
+            "stmia lr!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
             "ldmia r12!, {{r0, r1, r2, r3}}",
             "stmia lr!, {{r0, r1, r2, r3}}",
             "ldr r10, [sp, #44]",
-            "str r10, [sp, #112]",
+            "str r10, [sp, #144]",
             // A pair of pixels: widen them first.
             "2:",
+            "ldr r9, [sp, #116]",
+            "cmp r9, #0",
+            "beq 26f",
+            // From the rows of their windows,
+            "ldr r8, [sp, #112]",
+            "ldrd r11, lr, [sp, #128]",
+            "add r10, r11, lr, lsl #1",
+            "str r10, [sp, #128]",
+            "add lr, r11, lr",
+            "ldrd r10, r12, [sp, #120]",
+            "cmp r10, #0",
+            "beq 24f",
+            "ldr r1, [sp, #32]",
+            "21:",
+            "ldr r3, [r8], #4",
+            "add r2, r3, r11",
+            "add r3, r3, lr",
+            "lsrs r12, r10, #1",
+            "bcc 22f",
+            widen!(),
+            "beq 23f",
+            "22:",
+            widen!(),
+            widen!(),
+            "subs r12, r12, #1",
+            "bne 22b",
+            "23:",
+            "subs r9, r9, #1",
+            "bne 21b",
+            "b.w 5f",
+            // or, where those are no whole blocks, through the buffer,
+            "24:",
+            "mov r10, r12",
+            "ldr r4, [sp, #136]",
+            "ldr r5, [sp, #88]",
+            "add r5, r4, r5",
+            "25:",
+            "ldr r3, [r8], #4",
+            "add r2, r3, r11",
+            "add r3, r3, lr",
+            "subs r12, r10, #4",
+            "blt 32f",
+            "31:",
+            "ldr r6, [r2], #4",
+            "ldr r7, [r3], #4",
+            "str r6, [r4], #4",
+            "str r7, [r5], #4",
+            "subs r12, r12, #4",
+            "bge 31b",
+            "32:",
+            "adds r12, r12, #4",
+            "beq 34f",
+            "33:",
+            "ldrb r6, [r2], #1",
+            "ldrb r7, [r3], #1",
+            "strb r6, [r4], #1",
+            "strb r7, [r5], #1",
+            "subs r12, r12, #1",
+            "bne 33b",
+            "34:",
+            "subs r9, r9, #1",
+            "bne 25b",
+            "ldr r12, [sp, #68]",
+            "ldr r2, [sp, #136]",
+            "b 27f",
+            // or from one piece.
+            "26:",
             "ldr r12, [sp, #68]",
             "cmp r12, #0",
             "beq 5f",
             "ldr r2, [sp, #100]",
+            "27:",
             "ldr r3, [sp, #88]",
             "add r3, r2, r3",
             "ldr r1, [sp, #32]",
@@ -297,7 +433,7 @@ macro_rules! strip {
             "add r11, r10, r11",
             "strd r10, r11, [sp, #48]",
             "ldr r8, [sp, #56]",
-            "ldr r10, [sp, #112]",
+            "ldr r10, [sp, #144]",
             "str r10, [sp, #44]",
             // A group of channels.
             "6:",
@@ -331,7 +467,7 @@ macro_rules! strip {
             "str r11, [sp, #104]",
             "b.w 2b",
             "8:",
-            "add sp, sp, #116",
+            "add sp, sp, #148",
             "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
         )
     };

@@ -3,8 +3,9 @@
 //! A word of the woven filter multiplies an even and an odd channel at once; one `SXTB16` more
 //! takes them apart, so that an inner step is 12 instructions for 16 products.
 
+use crate::isa::armv7em::window::WindowRows;
 use crate::isa::armv7em::{
-    FixedGroup, Outputs, Steps, Sums, Weights, strip_fixed, strip_sums, widen,
+    FixedGroup, Outputs, Pixels, Steps, Sums, Weights, Windows, strip_fixed, strip_sums, widen,
 };
 #[cfg(target_abi = "eabihf")]
 use crate::isa::armv7em::{FloatGroup, strip_float};
@@ -148,12 +149,6 @@ impl Panel<'_, '_> {
         widen(first, second, self.tiles.steps);
     }
 
-    /// Where two pixels go when they are widened elsewhere.
-    #[inline]
-    pub(crate) fn steps(&mut self) -> &mut [Steps] {
-        self.tiles.steps
-    }
-
     /// Widens parts of two pixels from depth step `4 * block` on: a whole number of blocks.
     #[inline]
     fn widen(&mut self, block: usize, blocks: usize, first: &[i8], second: &[i8]) {
@@ -185,45 +180,66 @@ impl Panel<'_, '_> {
         if depth % 4 == 0 && self.channels % 4 == 0 && self.path != Path::Sums {
             done = input.len() / depth & !1;
             let output = output.get_mut(self.first..).unwrap_or(&mut []);
-            self.strip(0, self.channels / 4, Some(input), output, channels);
+            self.strip(0, self.channels / 4, Pixels::Whole(input), output, channels);
         }
         let input = input.get(done * depth..).unwrap_or(&[]).chunks(2 * depth);
         let output = output.get_mut(done * channels..).unwrap_or(&mut []);
         for (input, output) in input.zip(output.chunks_mut(2 * channels)) {
             let (pixel, second) = input.split_at(depth.min(input.len()));
-            let pixels = if second.is_empty() { 1 } else { 2 };
-            self.widen_pixels(pixel, if pixels > 1 { second } else { pixel });
-            self.run(pixels, output);
+            let second = if second.is_empty() { None } else { Some(second) };
+            self.widen_pixels(pixel, second.unwrap_or(pixel));
+            self.run(second.map(|_| channels), output);
         }
     }
 
-    /// The panel's channels of `pixels`, one or two, that were widened before. `output` starts
-    /// with the first pixel's first channel of all.
-    pub(crate) fn run(&mut self, pixels: usize, output: &mut [i8]) {
-        let second = if pixels > 1 { self.tiles.channels } else { 0 };
+    /// The panel's channels of a pixel that was widened before, and of the `second` one, so many
+    /// bytes behind it. `output` starts with the first pixel's first channel of all.
+    pub(crate) fn run(&mut self, second: Option<usize>, output: &mut [i8]) {
         let Some(output) = output.get_mut(self.first..) else { return };
         if self.path == Path::Sums {
-            return self.run_sums(pixels, output);
+            return self.run_sums(second, output);
         }
         let (whole, rest) = (self.channels / 4, self.channels % 4);
-        self.strip(0, whole, None, output, second);
+        self.strip(0, whole, Pixels::Ready, output, second.unwrap_or(0));
         if rest > 0 {
             let mut last = [0; 8];
-            self.strip(whole, 1, None, &mut last, 4);
-            for pixel in 0..pixels {
-                let to = output.iter_mut().skip(pixel * second + 4 * whole);
-                for (to, from) in to.zip(last.iter().skip(4 * pixel).take(rest)) {
+            self.strip(whole, 1, Pixels::Ready, &mut last, 4);
+            for (start, from) in places(second).zip(last.chunks(4)) {
+                let to = output.iter_mut().skip(start + 4 * whole);
+                for (to, from) in to.zip(from.iter().take(rest)) {
                     *to = *from;
                 }
             }
         }
     }
 
+    /// The panel's channels of pairs of windows over `rows`, every `step` bytes from `first` on,
+    /// of `len` bytes a row; false where they have to be gathered.
+    pub(crate) fn run_windows(
+        &mut self,
+        rows: &WindowRows<'_>,
+        [first, step, len]: [usize; 3],
+        pairs: usize,
+        output: &mut [i8],
+    ) -> bool {
+        if self.channels % 4 != 0 || self.path == Path::Sums {
+            return false;
+        }
+        let channels = self.tiles.channels;
+        let output = output.get_mut(self.first..).unwrap_or(&mut []);
+        let bytes = core::mem::take(&mut self.tiles.bytes);
+        let buffer = bytemuck::cast_slice_mut(bytes);
+        let windows = Pixels::Windows(Windows { rows, first, step, len, pairs, buffer });
+        self.strip(0, self.channels / 4, windows, output, channels);
+        self.tiles.bytes = bytes;
+        true
+    }
+
     fn strip(
         &mut self,
         group: usize,
         count: usize,
-        pixels: Option<&[i8]>,
+        pixels: Pixels<'_>,
         output: &mut [i8],
         stride: usize,
     ) {
@@ -247,7 +263,7 @@ impl Panel<'_, '_> {
     }
 
     /// Depth beyond [`EXACT_BLOCKS`] in parts, and any epilogue.
-    fn run_sums(&mut self, pixels: usize, output: &mut [i8]) {
+    fn run_sums(&mut self, second: Option<usize>, output: &mut [i8]) {
         let blocks = self.tiles.steps.len();
         let sums: &mut [Sums] = bytemuck::cast_slice_mut(self.tiles.groups);
         let groups = self.channels.div_ceil(4);
@@ -258,14 +274,18 @@ impl Panel<'_, '_> {
                 let weights = self.weights.get(start..).unwrap_or(&[]);
                 strip_sums(steps, weights, core::slice::from_mut(sums));
             }
-            for (pixel, sums) in sums.iter().take(pixels).enumerate() {
-                let start = pixel * self.tiles.channels + 4 * group;
-                let to = output.get_mut(start..).unwrap_or(&mut []);
+            for (start, sums) in places(second).zip(sums) {
+                let to = output.get_mut(start + 4 * group..).unwrap_or(&mut []);
                 let channels = (4 * group..self.channels).zip(sums);
-                for (to, (channel, &sum)) in to.iter_mut().zip(channels) {
-                    *to = self.tiles.epilogue.apply(self.first + channel, sum);
+                for (to, (channel, sum)) in to.iter_mut().zip(channels) {
+                    *to = self.tiles.epilogue.apply(self.first + channel, *sum);
                 }
             }
         }
     }
+}
+
+/// Where the outputs of one or two pixels start.
+fn places(second: Option<usize>) -> impl Iterator<Item = usize> {
+    core::iter::once(0).chain(second)
 }
