@@ -141,7 +141,7 @@ impl Epilogue<'_> {
     /// The output of `channel` for a raw accumulator. Sums wrap, as they do in every vector
     /// register.
     #[must_use]
-    #[inline]
+    #[inline(never)] // One copy of it for all scalar cells: once an output is not often.
     pub fn apply(&self, channel: usize, accumulator: i32) -> i8 {
         let bias = self.bias.get(channel).copied().unwrap_or(0);
         let scaled = self.requantize.channel(channel).apply(accumulator.wrapping_add(bias));

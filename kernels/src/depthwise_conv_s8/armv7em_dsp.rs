@@ -4,7 +4,7 @@
 //! Three rows of planes lie in a ring in the scratch; each input row is split into it once.
 
 use super::{Args, Operands};
-use crate::isa::armv7em::MAGIC;
+use crate::isa::armv7em::{MAGIC, copy_words};
 use crate::isa::armv7em::depthwise::{BLOCK, Factors, Planes, Taps, split};
 use crate::requantize::armv7em_dsp::fixed_factors;
 use crate::tile_s8::armv7em_dsp::clamp;
@@ -147,10 +147,8 @@ impl Block<'_> {
             planes.run(self.channels, [count, shape.width], output, shape.channels);
             top += count * down;
             ready = kept;
-            let from = count * down * pitch;
-            if from + kept * pitch <= rows.len() {
-                rows.copy_within(from..from + kept * pitch, 0);
-            }
+            let (to, from) = rows.split_at_mut((count * down * pitch).min(rows.len()));
+            copy_words(from, to, kept * pitch);
         }
     }
 
