@@ -5,10 +5,10 @@
 //! the training pictures after the right scaling, so the candidate under which real pictures
 //! reproduce them is the one.
 
-use crate::graph::{Graph, GraphBuilder, NodeId, Op, Quantization};
+use crate::graph::{Graph, Op, Quantization};
 use crate::interpret::Interpreter;
 use crate::picture::Picture;
-use crate::preprocess::{Channels, Preprocess, Scaling};
+use crate::preprocess::{Preprocess, Scaling};
 
 const CANDIDATES: [Scaling; 6] =
     [Scaling::Raw, Scaling::Unit, Scaling::Tf, Scaling::Torch, Scaling::Caffe, Scaling::Offset128];
@@ -20,7 +20,7 @@ pub fn from_quantization(input: Quantization, channels: usize) -> Preprocess {
     let real = |stored: i32| (stored - input.zero_point) as f32 * input.scale;
     let (low, high) = (real(-128), real(127));
     let distance = |scaling: &Scaling| {
-        let preprocess = with_channels(*scaling, channels);
+        let preprocess = Preprocess::for_channels(*scaling, channels);
         let (min, max) = range(&preprocess);
         ((low - min).abs() + (high - max).abs()) / (high - low)
     };
@@ -28,7 +28,7 @@ pub fn from_quantization(input: Quantization, channels: usize) -> Preprocess {
         .into_iter()
         .min_by(|a, b| distance(a).total_cmp(&distance(b)))
         .unwrap_or_default();
-    with_channels(best, channels)
+    Preprocess::for_channels(best, channels)
 }
 
 /// The scaling under which `pictures` reproduce the statistics of the first batch norm; `None`
@@ -43,10 +43,10 @@ pub fn from_batch_norm(graph: &Graph, pictures: &[Picture]) -> Option<Preprocess
     let Op::BatchNorm { mean, variance, epsilon, .. } = &node.op else { return None };
     let source = *node.inputs.first()?;
     debug_assert!(source < batch_norm);
-    let graph = &up_to(graph, source)?;
+    let graph = &graph.builder_up_to(source).and_then(|builder| builder.finish(source)).ok()?;
     let mut best: Option<(f64, Preprocess)> = None;
     for scaling in CANDIDATES {
-        let preprocess = with_channels(scaling, channels);
+        let preprocess = Preprocess::for_channels(scaling, channels);
         let mut moments = Moments::new(mean.len());
         let mut interpreter = Interpreter::new(graph);
         for picture in pictures {
@@ -68,15 +68,6 @@ pub fn from_batch_norm(graph: &Graph, pictures: &[Picture]) -> Option<Preprocess
     best.map(|(_, preprocess)| preprocess)
 }
 
-/// The part that the first batch norm reads.
-fn up_to(graph: &Graph, last: NodeId) -> Option<Graph> {
-    let mut builder = GraphBuilder::new(graph.name());
-    for node in &graph.nodes()[..=last.index()] {
-        builder.push(node.clone()).ok()?;
-    }
-    builder.finish(last).ok()
-}
-
 /// Smallest and largest value that a pixel can become.
 #[must_use]
 pub fn range(preprocess: &Preprocess) -> (f32, f32) {
@@ -86,11 +77,6 @@ pub fn range(preprocess: &Preprocess) -> (f32, f32) {
         .fold((f32::INFINITY, f32::NEG_INFINITY), |(min, max), (mean, std)| {
             (min.min(-mean / std), max.max((255.0 - mean) / std))
         })
-}
-
-fn with_channels(scaling: Scaling, channels: usize) -> Preprocess {
-    let preprocess = Preprocess::new(scaling);
-    if channels == 1 { Preprocess { channels: Channels::Grey, ..preprocess } } else { preprocess }
 }
 
 /// Sums over the pixels of each channel.

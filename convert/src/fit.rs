@@ -26,12 +26,14 @@ pub use augment::{Augment, AugmentError, Draw};
 pub use checkpoint::checkpoint_path;
 pub use error::FitError;
 pub use features::cache_folder;
-pub use head::{Head, base_output, with_head};
+pub use head::{Head, with_head};
 pub use pictures::Pictures;
 pub use recipe::{BatchNorms, Decay, Phase, Precision, Recipe, Rule, Start, Strategy};
 pub use run_log::{Begin, End, Epoch, Event, Scores, log_path, read_log, write_log};
 pub use session::{Job, Prepared, fit, is_untrained, prepare};
-pub use split::{Split, cut_before, join, split, with_trainable};
+#[cfg(test)]
+pub(crate) use split::tests::residual;
+pub use split::{Split, cut_before, join, split};
 
 /// Who is told how a run goes; the default hears nothing.
 pub trait Watch: Sync {

@@ -229,6 +229,24 @@ impl Graph {
         })
     }
 
+    /// The graph up to a node, without labels, for another end to be built on it.
+    ///
+    /// # Errors
+    /// None that a node of this graph can give; [`GraphError`] is the builder's.
+    ///
+    /// # Panics
+    /// On an id of a larger graph.
+    pub fn builder_up_to(&self, last: NodeId) -> Result<GraphBuilder, GraphError> {
+        let mut builder = GraphBuilder::new(self.name.clone());
+        builder.io_type = self.io_type;
+        builder.preprocess = self.preprocess;
+        builder.provenance = self.provenance.clone();
+        for node in &self.nodes[..=last.0] {
+            builder.push(node.clone())?;
+        }
+        Ok(builder)
+    }
+
     /// The graph taken apart, for a pass to build another one from.
     #[must_use]
     pub fn into_builder(self) -> (GraphBuilder, Vec<Node>, NodeId) {

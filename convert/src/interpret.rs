@@ -9,7 +9,7 @@ pub(crate) mod pool;
 pub(crate) use conv::Taps;
 use thiserror::Error;
 
-use crate::graph::{Activation, Graph, Node, NodeId, Op, Param};
+use crate::graph::{Activation, Graph, Node, NodeId, Op, Param, Shape};
 
 /// Runs one picture through the network; `observe` sees every node's output as it is computed.
 ///
@@ -159,13 +159,8 @@ impl<'a> Interpreter<'a> {
                 pool::pad((shape, x), *padding, (node.shape, output));
             }
             Op::Softmax { beta } => {
-                for row in x.chunks_exact(shape.channels()) {
-                    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                    let first = output.len();
-                    output.extend(row.iter().map(|x| (beta * (x - max)).exp()));
-                    let sum: f32 = output[first..].iter().sum();
-                    output[first..].iter_mut().for_each(|value| *value /= sum);
-                }
+                output.resize(node.shape.elements(), 0.0);
+                softmax((shape, x), *beta, output);
             }
             Op::Rescale { scale, offset } => {
                 let at = |values: &[f32], index: usize| values[index % values.len()];
@@ -176,6 +171,17 @@ impl<'a> Interpreter<'a> {
                 output.extend_from_slice(x)
             }
         }
+    }
+}
+
+/// `exp(beta * x)` normalised over the channels of every pixel.
+pub(crate) fn softmax((shape, x): (Shape, &[f32]), beta: f32, output: &mut [f32]) {
+    let channels = shape.channels();
+    for (x, y) in x.chunks_exact(channels).zip(output.chunks_exact_mut(channels)) {
+        let max = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        y.iter_mut().zip(x).for_each(|(y, x)| *y = (beta * (x - max)).exp());
+        let sum: f32 = y.iter().sum();
+        y.iter_mut().for_each(|y| *y /= sum);
     }
 }
 

@@ -29,7 +29,7 @@ use core::fmt;
 use thiserror::Error;
 
 use crate::graph::{Graph, GraphError, Pooling};
-use crate::preprocess::{Channels, Preprocess, Scaling};
+use crate::preprocess::{Preprocess, Scaling};
 use init::Init;
 use layers::Layers;
 pub use load::{LoadError, Loaded, load_weights};
@@ -197,14 +197,9 @@ impl Network {
             }
             _ => return Err(NetworkError::Name(self.to_string())),
         }
-        let preprocess = Preprocess::new(scaling);
-        let preprocess = match options.channels {
-            1 => Some(Preprocess { channels: Channels::Grey, ..preprocess }),
-            3 => Some(preprocess),
-            _ => None,
-        };
         let mut graph = layers.finish()?;
-        graph.preprocess = preprocess;
+        graph.preprocess = matches!(options.channels, 1 | 3)
+            .then(|| Preprocess::for_channels(scaling, options.channels));
         graph.provenance.insert("network".to_owned(), self.to_string());
         if let Some(seed) = options.seed {
             graph.provenance.insert("seed".to_owned(), seed.to_string());

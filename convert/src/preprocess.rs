@@ -86,6 +86,13 @@ impl Preprocess {
         Self { channels, crop: DEFAULT_CROP, scaling, pixels: Pixels::Unsigned }
     }
 
+    /// [`new`](Self::new) for a network that takes so many channels: with one, it takes the luma.
+    #[must_use]
+    pub fn for_channels(scaling: Scaling, channels: usize) -> Self {
+        let preprocess = Self::new(scaling);
+        if channels == 1 { Self { channels: Channels::Grey, ..preprocess } } else { preprocess }
+    }
+
     /// The pixels of the part of the picture that the network sees: RGB8, `[height, width, 3]`.
     ///
     /// The shorter side is resized to `max(height, width) / crop` and the centre is cut out. A

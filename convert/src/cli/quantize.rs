@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::Usage;
 use super::output::{Output, grouped};
-use super::source::{Feed, Skipped, only, open_model, preprocess_of};
+use super::source::{Feed, Skipped, open_model, preprocess_of, training_set};
 use crate::blob::{Blob, Provenance};
 use crate::data::{Content, Dataset};
 use crate::detect;
@@ -105,13 +105,8 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
     let dataset = match &args.calibration {
         Some(path) => {
             let path = fetch::data_set(path, &mut |line| eprintln!("{line}"))?;
-            let dataset = Dataset::open_for_calibration(path, args.split.as_deref())?;
-            let dataset = only(dataset, &args.classes)?;
-            Some(if args.samples < dataset.len() {
-                dataset.subset(args.samples, 0)
-            } else {
-                dataset
-            })
+            let dataset = training_set(&path, args.split.as_deref(), &args.classes)?;
+            Some(dataset.subset(args.samples, 0))
         }
         None if graph.is_quantized() => None,
         None => bail!(Usage(

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Usage;
 use super::output::{Output, grouped, percent};
-use super::source::{Feed, Skipped, open_blob, open_model};
+use super::source::{Feed, Skipped, only, open_blob, open_model, training_set};
 use super::verify::{self, Layer};
 use crate::blob::{Blob, Runner};
 use crate::chart::{confusion_matrix, learning_curves};
@@ -155,11 +155,10 @@ fn validation(data: &Path, run: &Run) -> anyhow::Result<Dataset> {
     let held_out = &run.begin.held_out;
     Ok(match held_out.parse::<f64>() {
         Ok(fraction) => {
-            let train = Dataset::open_for_calibration(data, run.begin.split.as_deref())?;
-            let train = train.with_classes(&run.begin.classes)?;
+            let train = training_set(data, run.begin.split.as_deref(), &run.begin.classes)?;
             train.hold_out(fraction, run.begin.recipe.seed).1
         }
-        Err(_) => Dataset::open(data, Some(held_out))?.with_classes(&run.begin.classes)?,
+        Err(_) => only(Dataset::open(data, Some(held_out))?, &run.begin.classes)?,
     })
 }
 

@@ -94,8 +94,8 @@ impl DataArgs {
         let path = fetch::data_set(&self.data, &mut |line| eprintln!("{line}"))?;
         let dataset = only(Dataset::open(path, self.split.as_deref())?, &self.classes)?;
         Ok(match self.limit {
-            Some(limit) if limit < dataset.len() => dataset.subset(limit, 0),
-            _ => dataset,
+            Some(limit) => dataset.subset(limit, 0),
+            None => dataset,
         })
     }
 }
@@ -103,6 +103,15 @@ impl DataArgs {
 /// The samples of these classes, or all where none is named.
 pub(super) fn only(dataset: Dataset, classes: &[String]) -> anyhow::Result<Dataset> {
     Ok(if classes.is_empty() { dataset } else { dataset.with_classes(classes)? })
+}
+
+/// The samples of these classes to train or calibrate on: see [`Dataset::open_for_calibration`].
+pub(super) fn training_set(
+    data: &Path,
+    split: Option<&str>,
+    classes: &[String],
+) -> anyhow::Result<Dataset> {
+    only(Dataset::open_for_calibration(data, split)?, classes)
 }
 
 /// How samples become input tensors: `--preprocess`, else what the network tells.
@@ -186,7 +195,7 @@ pub(super) fn preprocess_of(
         return Ok(detect::from_quantization(quantization, channels));
     }
     let pictures: Vec<_> = dataset
-        .map(|dataset| dataset.subset(PICTURES.min(dataset.len()), 1))
+        .map(|dataset| dataset.subset(PICTURES, 1))
         .iter()
         .flat_map(|subset| (0..subset.len()).filter_map(|index| subset.sample(index).ok()))
         .filter_map(|sample| match sample.content {

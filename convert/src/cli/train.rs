@@ -11,15 +11,14 @@ use serde::Serialize;
 
 use super::Usage;
 use super::output::{Output, grouped, percent};
-use super::source::{only, open_model, preprocess_of};
+use super::source::{only, open_model, preprocess_of, training_set};
 use crate::data::Dataset;
 use crate::fetch;
 use crate::fit::{
     Advice, Augment, BatchNorms, Decay, End, Epoch, Head, Job, Phase, Pictures, Precision, Recipe,
-    Rule, Start, Strategy, Watch, base_output, cache_folder, fit, is_untrained, log_path, prepare,
+    Rule, Start, Strategy, Watch, cache_folder, fit, is_untrained, log_path, prepare,
 };
-use crate::graph::{Graph, NodeId};
-use crate::preprocess::{Channels, Preprocess, Scaling};
+use crate::preprocess::{Preprocess, Scaling};
 
 /// Teaches a network the classes of your pictures.
 ///
@@ -38,7 +37,7 @@ use crate::preprocess::{Channels, Preprocess, Scaling};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// The network to start from (.h5, .keras, .onnx, .tflite, .safetensors).
+    /// The network to start from (.h5, .tflite, .safetensors).
     #[arg(long, value_name = "MODEL")]
     base: PathBuf,
     /// Replace the base's classifier even if it has the right number of classes.
@@ -181,7 +180,7 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
     let told = args.preprocess.or(base.preprocess);
     // A network that was never trained has nothing to tell.
     let preprocess = match told {
-        None if untrained => of_channels(base.input_shape().channels()),
+        None if untrained => Preprocess::for_channels(Scaling::Tf, base.input_shape().channels()),
         told => preprocess_of(&base, told, Some(&sets.train))?,
     };
     let screen = Screen::new(*output);
@@ -198,10 +197,10 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
     recipe.class_weights =
         args.class_weights.as_ref().map(|what| class_weights(what, &train)).transpose()?;
 
-    let advice = match base_output(&base) {
+    let advice = match base.last_map() {
         Some(cut) if !untrained => {
             let similar = args.similar.as_deref().map(yes_or_no).transpose()?;
-            Some(Advice::measure(&below(&base, cut)?, &train, similar, &screen)?)
+            Some(Advice::measure(&base.builder_up_to(cut)?.finish(cut)?, &train, similar, &screen)?)
         }
         _ => None,
     };
@@ -320,11 +319,7 @@ impl Sets {
         const FRACTION: f64 = 0.1;
         let splits = Dataset::splits(data)?;
         let has = |name: &str| splits.iter().any(|split| split == name);
-        let train = match &args.split {
-            Some(name) => Dataset::open(data, Some(name))?,
-            None => Dataset::open_for_calibration(data, None)?,
-        };
-        let train = only(train, &args.classes)?;
+        let train = training_set(data, args.split.as_deref(), &args.classes)?;
         let named = ["val", "valid", "validation"].into_iter().find(|name| has(name));
         let held_out = match &args.validation {
             Some(name) => name.clone(),
@@ -336,24 +331,14 @@ impl Sets {
             Err(_) => (train, only(Dataset::open(data, Some(&held_out))?, &args.classes)?),
         };
         let train = match args.limit {
-            Some(limit) if limit < train.len() => train.subset(limit, args.seed),
-            _ => train,
+            Some(limit) => train.subset(limit, args.seed),
+            None => train,
         };
         let test = (has("test") && held_out != "test")
             .then(|| only(Dataset::open(data, Some("test"))?, &args.classes))
             .transpose()?;
         Ok(Self { train, validation, test, held_out })
     }
-}
-
-/// The base without its classifier.
-fn below(base: &Graph, cut: NodeId) -> anyhow::Result<Graph> {
-    let (mut builder, nodes, _) = base.clone().into_builder();
-    builder.labels = None;
-    for node in nodes {
-        builder.push(node)?;
-    }
-    Ok(builder.finish(cut)?)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of samples")]
@@ -378,12 +363,6 @@ fn class_weights(what: &str, train: &Pictures) -> anyhow::Result<Vec<f32>> {
         weights[label] = weight;
     }
     Ok(weights)
-}
-
-/// -1 to 1 in the channels of the network.
-fn of_channels(channels: usize) -> Preprocess {
-    let rule = Preprocess::new(Scaling::Tf);
-    if channels == 1 { Preprocess { channels: Channels::Grey, ..rule } } else { rule }
 }
 
 fn yes_or_no(text: &str) -> anyhow::Result<bool> {

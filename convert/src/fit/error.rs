@@ -82,7 +82,7 @@ pub enum FitError {
     NoLayer {
         /// The name that was asked for.
         name: String,
-        /// Names that hold it, or begin alike.
+        /// Names that come near.
         near: Vec<String>,
     },
     /// A checkpoint of something else.

@@ -143,13 +143,15 @@ impl<'a> Feed<'a> {
         }
         // Kept views depend on the seed only where they are drawn at random.
         let seed_part = if augment.views() > 2 { seed } else { 0 };
-        let key = [
-            prefix.digest()?,
-            pictures.digest().to_owned(),
-            format!("{} {augment} {seed_part} 1", pictures.preprocess()),
-        ];
-        let file = cache
-            .map(|folder| folder.join(format!("{}.npy", sha256_hex(key.join("\n").as_bytes()))));
+        let name = || {
+            let key = [
+                prefix.digest()?,
+                pictures.digest().to_owned(),
+                format!("{} {augment} {seed_part} 1", pictures.preprocess()),
+            ];
+            Ok::<_, FitError>(format!("{}.npy", sha256_hex(key.join("\n").as_bytes())))
+        };
+        let file = cache.map(|folder| Ok::<_, FitError>(folder.join(name()?))).transpose()?;
         if let Some(kept) = file.as_deref().and_then(|file| read_kept(file, &[rows, width])) {
             feed.features = Some(kept);
             return Ok(feed);

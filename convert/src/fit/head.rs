@@ -1,4 +1,4 @@
-//! The base of a network without its classifier, and new classifiers to put on it.
+//! New classifiers to put on a base.
 
 use core::str::FromStr;
 
@@ -60,40 +60,6 @@ impl FromStr for Head {
     }
 }
 
-/// The last node of the base, that is, of everything below the classifier: what the last global
-/// average pool reads, else what the last flattening reads, else the last node that is still a
-/// map. `None` where nothing of that kind leads to the output.
-#[must_use]
-pub fn base_output(graph: &Graph) -> Option<NodeId> {
-    // The classifier is the chain of single-input layers before the output, as far as it is flat.
-    let mut chain = Vec::new();
-    let mut id = graph.output();
-    while let [input] = graph.node(id).inputs[..] {
-        let (from, to) = (graph.node(input).shape, graph.node(id).shape);
-        if to.extent().area() > 1 {
-            break;
-        }
-        chain.push((id, input, from));
-        id = input;
-    }
-    let find = |wanted: &dyn Fn(&Op, Shape) -> bool| {
-        let found = chain.iter().find(|(id, _, from)| wanted(&graph.node(*id).op, *from));
-        found.map(|(_, input, _)| *input)
-    };
-    let pools = |op: &Op, from: Shape| match op {
-        Op::GlobalAvgPool { .. } => true,
-        Op::AvgPool { window, .. } => window.kernel == from.extent() && from.extent().area() > 1,
-        _ => false,
-    };
-    let flattens = |op: &Op, from: Shape| {
-        matches!(op, Op::Flatten | Op::Reshape(Shape::Vector(_)))
-            && matches!(from, Shape::Map { .. })
-    };
-    let grows = |_: &Op, from: Shape| from.extent().area() > 1;
-    let cut = find(&pools).or_else(|| find(&flattens)).or_else(|| find(&grows))?;
-    (cut != graph.input()).then_some(cut)
-}
-
 /// The base up to `cut` under a new classifier for `classes`, and where the classifier begins.
 ///
 /// The dense weights are Glorot-uniform by `seed`, the biases 0.
@@ -108,12 +74,9 @@ pub fn with_head(
     classes: &[String],
     seed: u64,
 ) -> Result<(Graph, NodeId), GraphError> {
-    let (mut builder, nodes, _) = graph.clone().into_builder();
+    let mut builder = graph.builder_up_to(cut)?;
     builder.labels = Some(classes.to_vec());
     builder.io_type.output = Default::default();
-    for node in nodes.into_iter().take(cut.index() + 1) {
-        builder.push(node)?;
-    }
     let shape = builder.shape(cut);
     let mut top = cut;
     if let Shape::Map { .. } = shape {
@@ -179,7 +142,7 @@ mod tests {
     #[test]
     fn a_new_classifier_takes_the_place_of_the_old() {
         let graph = residual();
-        let cut = base_output(&graph).unwrap();
+        let cut = graph.last_map().unwrap();
         assert_eq!(graph.node(cut).name, "conv3");
         for (head, first, inputs) in [
             (Head::Gap, "head_pool", 6),
@@ -194,7 +157,7 @@ mod tests {
             assert_eq!(made.labels.as_deref(), Some(&CLASSES.map(String::from)[..]));
             let sum: f32 = interpret::run(&made, &[0.5; 192], |_, _| ()).unwrap().iter().sum();
             assert!((sum - 1.0).abs() < 1e-5);
-            assert_eq!(put(&made, base_output(&made).unwrap(), head, 0.5).0, made);
+            assert_eq!(put(&made, made.last_map().unwrap(), head, 0.5).0, made);
         }
         assert!(put(&graph, cut, Head::Gap, 0.0).0.node_by_name("head_dropout").is_none());
     }
@@ -226,7 +189,7 @@ mod tests {
         id = builder.add("gap", Op::GlobalAvgPool { keep_axes: true }, &[id]).unwrap();
         id = builder.add("flat", Op::Flatten, &[id]).unwrap();
         let graph = builder.finish(id).unwrap();
-        assert_eq!(graph.node(base_output(&graph).unwrap()).name, "b");
+        assert_eq!(graph.node(graph.last_map().unwrap()).name, "b");
     }
 
     #[test]
@@ -238,7 +201,7 @@ mod tests {
         ] {
             let Some(path) = shared("models").map(|models| models.join(file)) else { return };
             let graph = import::open(&path).unwrap();
-            let node = graph.node(base_output(&graph).unwrap());
+            let node = graph.node(graph.last_map().unwrap());
             assert_eq!(node.shape.channels(), channels, "{file}: {}", node.name);
             assert_eq!(node.name, base, "{file}");
         }

@@ -12,7 +12,7 @@ use super::pictures::Variant;
 use super::run_log::{Epoch, Event, write_log};
 use super::session::{Job, is_untrained, restore};
 use super::{Augment, BatchNorms, FitError, Pictures, Scores, Watch};
-use super::{cut_before, join, split, with_trainable};
+use super::{cut_before, join, split};
 use crate::graph::{Graph, NodeId, Op};
 use crate::passes;
 use crate::random::SplitMix;
@@ -65,7 +65,7 @@ impl Run<'_> {
         let (job, recipe) = (self.job, self.job.recipe);
         let phase = &recipe.phases[state.phase];
         let start = phase.strategy.start(&graph, job.network.head)?;
-        let graph = self.freeze(graph, start)?;
+        let graph = self.freeze(graph, start);
         let start_weights = (state.phase > 0).then(|| weights_of(&graph));
         let (frozen, suffix) =
             match first_learning(&graph, start).and_then(|id| cut_before(&graph, id)) {
@@ -143,18 +143,18 @@ impl Run<'_> {
     }
 
     /// Marks what learns: everything from `start` on, but the base's batch norms as the recipe says.
-    fn freeze(&self, graph: Graph, start: NodeId) -> Result<Graph, FitError> {
+    fn freeze(&self, mut graph: Graph, start: NodeId) -> Graph {
         let freeze_norms = match self.job.recipe.batch_norms {
             BatchNorms::Auto => !is_untrained(&self.job.network.graph),
             BatchNorms::Train => false,
             BatchNorms::Freeze => true,
         };
-        let head = self.job.network.head.index();
-        let learns = |index: usize, op: &Op| {
-            let is_norm = matches!(op, Op::BatchNorm { .. }) && index < head;
-            index >= start.index() && !matches!(op, Op::Input) && !(freeze_norms && is_norm)
-        };
-        Ok(with_trainable(graph, |index, node| learns(index, &node.op))?)
+        let head = self.job.network.head;
+        graph.set_trainable_by(|id, node| {
+            let is_norm = matches!(node.op, Op::BatchNorm { .. }) && id < head;
+            id >= start && !matches!(node.op, Op::Input) && !(freeze_norms && is_norm)
+        });
+        graph
     }
 
     /// Every picture once, in a random order; mean loss and accuracy of the steps.

@@ -231,10 +231,7 @@ impl Strategy {
 }
 
 fn no_layer(graph: &Graph, name: &str) -> FitError {
-    const NEAR: usize = 5;
-    let stem: String = name.chars().take(name.chars().count().div_ceil(2).max(2)).collect();
-    let alike = graph.nodes().iter().map(|node| &node.name).filter(|other| other.contains(&stem));
-    FitError::NoLayer { name: name.into(), near: alike.take(NEAR).cloned().collect() }
+    FitError::NoLayer { name: name.into(), near: graph.near(name) }
 }
 
 impl fmt::Display for Strategy {

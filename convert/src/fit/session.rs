@@ -8,7 +8,7 @@ use super::checkpoint::{BEST, Checkpoint, NOW, START, State, Stored, weights_of,
 use super::phase::{Outcome, Run};
 use super::run_log::{Begin, End, Event, log_path, write_log};
 use super::{Advice, FitError, Pictures, Recipe, Watch};
-use super::{base_output, checkpoint_path, with_head};
+use super::{checkpoint_path, with_head};
 use crate::files::{FileError, sha256_hex};
 use crate::graph::{Graph, GraphError, IoType, NodeId, Op};
 use crate::model_file;
@@ -62,7 +62,7 @@ pub struct Prepared {
 /// [`FitError::NoTop`], [`FitError::Graph`].
 pub fn prepare(base: Graph, recipe: &Recipe, classes: &[String]) -> Result<Prepared, FitError> {
     let base = to_float(base)?;
-    let cut = base_output(&base);
+    let cut = base.last_map();
     let outputs = base.output_shape().elements();
     let same_names = base.labels.as_ref().is_none_or(|labels| labels == classes);
     if outputs == classes.len() && same_names && !recipe.replace_top {
@@ -71,12 +71,9 @@ pub fn prepare(base: Graph, recipe: &Recipe, classes: &[String]) -> Result<Prepa
         let weighted =
             || base.iter().rev().find(|(_, node)| node.parameters() > 0).map(|(id, _)| id);
         let head = below.or_else(weighted).unwrap_or(base.output());
-        let (mut builder, nodes, output) = base.into_builder();
-        builder.labels = Some(classes.to_vec());
-        for node in nodes {
-            builder.push(node)?;
-        }
-        return Ok(Prepared { graph: builder.finish(output)?, head, new_head: false });
+        let mut graph = base;
+        graph.labels = Some(classes.to_vec());
+        return Ok(Prepared { graph, head, new_head: false });
     }
     let no_top = FitError::NoTop { outputs, classes: classes.len() };
     let cut = cut.ok_or(no_top)?;
@@ -227,8 +224,7 @@ fn read_checkpoint(path: &Path, name: &str) -> Result<Stored, FitError> {
 }
 
 /// The network with where it came from written into it.
-fn with_provenance(graph: Graph, job: &Job<'_>) -> Result<Graph, FitError> {
-    let (mut builder, nodes, output) = graph.into_builder();
+fn with_provenance(mut graph: Graph, job: &Job<'_>) -> Result<Graph, FitError> {
     let recipe = serde_json::to_string(job.recipe);
     let facts = [
         ("base", job.base_name.clone()),
@@ -238,12 +234,9 @@ fn with_provenance(graph: Graph, job: &Job<'_>) -> Result<Graph, FitError> {
         ("recipe", recipe.map_err(|error| FitError::Recipe(error.to_string()))?),
         ("tool", format!("mote {}", env!("CARGO_PKG_VERSION"))),
     ];
-    builder.provenance.extend(facts.map(|(key, value)| (key.to_owned(), value)));
-    builder.preprocess = Some(*job.train.preprocess());
-    for node in nodes {
-        builder.push(node)?;
-    }
-    Ok(builder.finish(output)?)
+    graph.provenance.extend(facts.map(|(key, value)| (key.to_owned(), value)));
+    graph.preprocess = Some(*job.train.preprocess());
+    Ok(graph)
 }
 
 /// The weights that a phase goes on with, and those to keep if it gets no better.

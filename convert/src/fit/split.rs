@@ -93,22 +93,6 @@ pub fn join(prefix: &Graph, suffix: &Graph) -> Result<Graph, GraphError> {
     builder.finish(places[suffix.output().index()])
 }
 
-/// The same graph with `trainable` asked for every node.
-///
-/// # Errors
-/// None that a graph can give; [`GraphError`] is the builder's.
-pub fn with_trainable(
-    graph: Graph,
-    mut trainable: impl FnMut(usize, &Node) -> bool,
-) -> Result<Graph, GraphError> {
-    let (mut builder, nodes, output) = graph.into_builder();
-    for (index, mut node) in nodes.into_iter().enumerate() {
-        node.trainable = trainable(index, &node);
-        builder.push(node)?;
-    }
-    builder.finish(output)
-}
-
 /// Operands in another builder, whose place 0 stands for `offset` here.
 fn place(
     inputs: &[NodeId],
@@ -216,14 +200,5 @@ pub(crate) mod tests {
         assert!(
             matches!(split(&graph, inside), Err(GraphError::Order { layer }) if layer == "add")
         );
-    }
-
-    #[test]
-    fn flags_are_set_and_nothing_else() {
-        let graph = residual();
-        let frozen = with_trainable(graph.clone(), |index, _| index >= 8).unwrap();
-        assert_eq!(frozen.trainable_parameters(), 18);
-        let thawed = with_trainable(frozen, |index, _| index > 0).unwrap();
-        assert_eq!(thawed, graph);
     }
 }

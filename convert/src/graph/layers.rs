@@ -255,9 +255,7 @@ impl Graph {
 
     /// Whether training may change the network: sets every layer, as Keras does.
     pub fn set_trainable(&mut self, trainable: bool) {
-        for node in &mut self.nodes {
-            node.trainable = trainable;
-        }
+        self.set_trainable_by(|_, _| trainable);
     }
 
     /// Freezes every layer before that one; it and what follows is trained.
@@ -275,10 +273,15 @@ impl Graph {
     /// Those of [`get_layer`](Self::get_layer).
     pub fn freeze_until<'k>(&mut self, key: impl Into<LayerKey<'k>>) -> Result<(), LayerError> {
         let first = self.find(key.into())?;
-        for (index, node) in self.nodes.iter_mut().enumerate() {
-            node.trainable = index >= first.index();
-        }
+        self.set_trainable_by(|id, _| id >= first);
         Ok(())
+    }
+
+    /// Whether training may change each layer, as `trainable` says.
+    pub fn set_trainable_by(&mut self, mut trainable: impl FnMut(NodeId, &Node) -> bool) {
+        for (index, node) in self.nodes.iter_mut().enumerate() {
+            node.trainable = trainable(NodeId(index), node);
+        }
     }
 
     /// Takes the weights of a node with weights of the same roles and shapes.
@@ -306,7 +309,7 @@ impl Graph {
     }
 
     /// The names nearest to `name`, best first.
-    fn near(&self, name: &str) -> Vec<String> {
+    pub(crate) fn near(&self, name: &str) -> Vec<String> {
         const SHOWN: usize = 5;
         let likeness = |node: &Node| strsim::jaro_winkler(&node.name, name);
         let mut names: Vec<_> = self.nodes.iter().map(|node| (likeness(node), node)).collect();
@@ -484,5 +487,15 @@ mod tests {
         let mut quantized = tflite::read(&tflite::sample::int8()).unwrap();
         let weights = quantized.get_weights();
         assert_eq!(quantized.set_weights(&weights), Err(LayerError::Quantized));
+    }
+
+    #[test]
+    fn flags_are_set_and_nothing_else() {
+        let graph = crate::fit::residual();
+        let mut changed = graph.clone();
+        changed.set_trainable_by(|id, _| id.index() >= 8);
+        assert_eq!(changed.trainable_parameters(), 18);
+        changed.set_trainable_by(|id, _| id.index() > 0);
+        assert_eq!(changed, graph);
     }
 }

@@ -77,12 +77,8 @@ impl Graph {
         let quantization = self.node(cut).quantization;
         let trainable = self.node(cut).trainable;
         let map = self.node(cut).shape;
-        let (mut builder, nodes, _) = self.into_builder();
-        builder.labels = None;
+        let mut builder = self.builder_up_to(cut)?;
         builder.io_type.output = external(builder.io_type.output, quantization);
-        for node in nodes.into_iter().take(cut.index() + 1) {
-            builder.push(node)?;
-        }
         let mut last = cut;
         for (name, op) in pooling.ops(map) {
             // A mean or a maximum lies where its operands lie.
@@ -98,40 +94,40 @@ impl Graph {
         Ok(builder.finish(last)?)
     }
 
-    /// The map that the classifier reads.
-    fn last_map(&self) -> Option<NodeId> {
+    /// The last node of the base, that is, of everything below the classifier: what the last global
+    /// average pool reads, else what the last flattening reads, else the last node that is still a
+    /// map. `None` where nothing of that kind leads to the output.
+    #[must_use]
+    pub fn last_map(&self) -> Option<NodeId> {
+        // The classifier is the chain of single-input layers before the output, as far as it is flat.
+        let mut chain = Vec::new();
         let mut id = self.output();
-        // What reads the last map unless a pooling comes before it.
-        let mut found = None;
-        loop {
-            let node = self.node(id);
-            let &[operand] = &node.inputs[..] else { return found };
-            let before = self.node(operand).shape;
-            let is_map = matches!(before, Shape::Map { .. });
-            let is_large = is_map && before.extent() != Extent::ONE;
-            let becomes_one = node.shape.extent() == Extent::ONE;
-            match &node.op {
-                Op::GlobalAvgPool { .. } => return Some(operand),
-                Op::AvgPool { .. } if is_large && becomes_one => return Some(operand),
-                Op::Flatten | Op::Reshape(_) | Op::Dense { .. } if is_large => {
-                    return becomes_one.then_some(operand);
-                }
-                Op::Flatten | Op::Reshape(_) | Op::Dense { .. } if is_map => {
-                    found = Some(operand);
-                }
-                Op::Dense { .. } | Op::Flatten | Op::Reshape(_) => {}
-                Op::Conv { window, .. } if window.kernel == Extent::ONE && becomes_one => {}
-                Op::BatchNorm { .. }
-                | Op::Activation(_)
-                | Op::Softmax { .. }
-                | Op::Dropout { .. }
-                | Op::Requantize
-                | Op::Rescale { .. }
-                    if becomes_one => {}
-                _ => return found,
+        while let [input] = self.node(id).inputs[..] {
+            let (from, to) = (self.node(input).shape, self.node(id).shape);
+            if to.extent().area() > 1 {
+                break;
             }
-            id = operand;
+            chain.push((id, input, from));
+            id = input;
         }
+        let find = |wanted: &dyn Fn(&Op, Shape) -> bool| {
+            let found = chain.iter().find(|(id, _, from)| wanted(&self.node(*id).op, *from));
+            found.map(|(_, input, _)| *input)
+        };
+        let pools = |op: &Op, from: Shape| match op {
+            Op::GlobalAvgPool { .. } => true,
+            Op::AvgPool { window, .. } => {
+                window.kernel == from.extent() && from.extent().area() > 1
+            }
+            _ => false,
+        };
+        let flattens = |op: &Op, from: Shape| {
+            matches!(op, Op::Flatten | Op::Reshape(Shape::Vector(_)))
+                && matches!(from, Shape::Map { .. })
+        };
+        let grows = |_: &Op, from: Shape| from.extent().area() > 1;
+        let cut = find(&pools).or_else(|| find(&flattens)).or_else(|| find(&grows))?;
+        (cut != self.input()).then_some(cut)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::random::SplitMix;
+
 /// How kernels begin; biases begin at 0, batch norms as the identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Init {
@@ -45,28 +47,20 @@ fn narrow(value: f64) -> f32 {
     value as f32
 }
 
-/// SplitMix64.
-struct Random(u64);
+/// A stream of its own for every seed and layer.
+struct Random(SplitMix);
 
 impl Random {
-    /// A stream of its own for every seed and layer.
     fn new(seed: u64, layer: &str) -> Self {
         let digest = Sha256::new().chain_update(seed.to_le_bytes()).chain_update(layer).finalize();
-        Self(digest.iter().take(8).fold(0, |state, &byte| state << 8 | u64::from(byte)))
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        let state = digest.iter().take(8).fold(0, |state, &byte| state << 8 | u64::from(byte));
+        Self(SplitMix::new(state))
     }
 
     /// Uniform within 0 and 1, never 0.
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
     fn unit(&mut self) -> f64 {
-        ((self.next() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+        ((self.0.next() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
     }
 
     /// Uniform within -1 and 1.

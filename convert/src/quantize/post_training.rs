@@ -29,7 +29,7 @@ pub fn post_training(
     input_range: Option<(f32, f32)>,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> anyhow::Result<Network> {
-    const PASSES: usize = 4;
+    const PASSES: usize = 3;
     let corrected = &samples[..samples.len().min(CORRECTION)];
     let total = PASSES * samples.len() + graph.nodes().len();
     let done = AtomicUsize::new(0);
@@ -46,23 +46,19 @@ pub fn post_training(
         ChannelStatistics::merge,
     )?;
     let graph = equalize(graph, &statistics)?;
-    let widest = pass
-        .over(
-            &graph,
-            || Calibration::new(&graph),
-            |calibration, id, values| calibration.observe(&graph, id, values),
-            Calibration::merge,
-        )?
-        .finish()?;
-    let covariances = pass.over(
+    let (widest, covariances) = pass.over(
         &graph,
-        || Covariances::new(&graph),
-        |covariances, id, values| {
+        || (Calibration::new(&graph), Covariances::new(&graph)),
+        |(calibration, covariances), id, values| {
             covariances.observe(&graph, id, values);
-            Ok(())
+            calibration.observe(&graph, id, values)
         },
-        Covariances::merge,
+        |(calibration, covariances), other| {
+            calibration.merge(&other.0);
+            covariances.merge(&other.1);
+        },
     )?;
+    let widest = widest.finish()?;
     let histograms = pass.over(
         &graph,
         || Histograms::new(&widest),

@@ -3,6 +3,8 @@
 //! Every step runs on every chunk independently; only batch norms on the batch's statistics make chunks wait for each
 //! other. A chunk's pictures depend on the batch alone, so that sums over chunks are the same on any number of threads.
 
+use std::borrow::Cow;
+
 use pulp::Arch;
 
 use super::norm::{self, Moments, Statistics};
@@ -11,6 +13,8 @@ use super::program::{Program, Work};
 use super::windows::Gather;
 use super::{depthwise, pool, product};
 use crate::graph::{Graph, Op, Quantization};
+use crate::interpret::softmax;
+use crate::random::SplitMix;
 
 /// What all chunks share during a pass.
 #[derive(Clone, Copy, Debug)]
@@ -147,14 +151,7 @@ impl Chunk {
                 Work::Depthwise { forward, channels, multiplier, .. },
                 Op::DepthwiseConv { bias, .. },
             ) => {
-                let spread;
-                let x = match multiplier {
-                    1 => x,
-                    _ => {
-                        spread = spread_channels(x, *multiplier);
-                        &spread
-                    }
-                };
+                let x = &*spread_channels(x, *multiplier);
                 let bias = bias.as_ref().map(|bias| &bias.data[..]);
                 multiply_depthwise(
                     forward,
@@ -209,7 +206,7 @@ impl Chunk {
                 }
                 round(x, shared.quantization[step.node.index()], y);
             }
-            (Work::Softmax { beta }, _) => softmax(x, y, below.channels(), *beta),
+            (Work::Softmax { beta }, _) => softmax((below, x), *beta, y),
             (_, op) => {
                 let pictures = y.chunks_exact_mut(step.len).zip(x.chunks_exact(below.elements()));
                 for (y, x) in pictures {
@@ -275,14 +272,7 @@ impl Chunk {
             }
             Work::Depthwise { forward, channels, multiplier, .. } => {
                 weights.resize(forward.parts[0].taps.len() * channels, 0.0);
-                let spread;
-                let x = match multiplier {
-                    1 => x,
-                    _ => {
-                        spread = spread_channels(x, *multiplier);
-                        &spread
-                    }
-                };
+                let x = &*spread_channels(x, *multiplier);
                 for (x, dy) in pictures(x, self.pictures).zip(pictures(dy, self.pictures)) {
                     Arch::new().dispatch(depthwise::Correlate {
                         x: forward.padded(x, scratch),
@@ -537,16 +527,10 @@ fn correlate(
 }
 
 /// Every channel `multiplier` times.
-fn spread_channels(x: &[f32], multiplier: usize) -> Vec<f32> {
-    x.iter().flat_map(|&x| core::iter::repeat_n(x, multiplier)).collect()
-}
-
-fn softmax(x: &[f32], y: &mut [f32], channels: usize, beta: f32) {
-    for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
-        let max = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        y.iter_mut().zip(x).for_each(|(y, x)| *y = (beta * (x - max)).exp());
-        let sum: f32 = y.iter().sum();
-        y.iter_mut().for_each(|y| *y /= sum);
+fn spread_channels(x: &[f32], multiplier: usize) -> Cow<'_, [f32]> {
+    match multiplier {
+        1 => Cow::Borrowed(x),
+        _ => x.iter().flat_map(|&x| core::iter::repeat_n(x, multiplier)).collect(),
     }
 }
 
@@ -560,21 +544,13 @@ pub(super) fn drop_out(
 ) {
     let scale = 1.0 / (1.0 - rate);
     for (picture, values) in values.chunks_exact_mut(len).enumerate() {
-        let mut state = mix(seed)
-            ^ mix(step as u64).rotate_left(1)
-            ^ mix((first + picture) as u64).rotate_left(2);
+        let mut random = SplitMix::new(
+            SplitMix::mix(seed)
+                ^ SplitMix::mix(step as u64).rotate_left(1)
+                ^ SplitMix::mix((first + picture) as u64).rotate_left(2),
+        );
         for value in values {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            #[allow(clippy::cast_precision_loss, reason = "24 bits are exact")]
-            let uniform = (mix(state) >> 40) as f32 / 16_777_216.0;
-            *value = if uniform < rate { 0.0 } else { *value * scale };
+            *value = if random.unit() < rate { 0.0 } else { *value * scale };
         }
     }
-}
-
-/// SplitMix64's finish.
-fn mix(value: u64) -> u64 {
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
 }
