@@ -6,6 +6,7 @@
 use core::fmt;
 use core::ops::Range;
 use core::str::FromStr;
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
@@ -93,7 +94,8 @@ impl Preprocess {
         if channels == 1 { Self { channels: Channels::Grey, ..preprocess } } else { preprocess }
     }
 
-    /// The pixels of the part of the picture that the network sees: RGB8, `[height, width, 3]`.
+    /// The pixels of the part of the picture that the network sees: RGB8, `[height, width, 3]`. The
+    /// picture is [unsigned](Self::unsigned).
     ///
     /// The shorter side is resized to `max(height, width) / crop` and the centre is cut out. A
     /// picture of `height` x `width` passes untouched; one whose shorter side is already right is
@@ -101,10 +103,6 @@ impl Preprocess {
     /// so that it gives the same pixels.
     #[must_use]
     pub fn geometry(&self, picture: &Picture, height: u32, width: u32) -> Vec<u8> {
-        if self.pixels == Pixels::Signed {
-            let unsigned = Self { pixels: Pixels::Unsigned, ..*self };
-            return unsigned.geometry(&picture.map(|byte| byte ^ 0x80), height, width);
-        }
         if (picture.height(), picture.width()) == (height, width) {
             return picture.rgb().to_vec();
         }
@@ -112,10 +110,21 @@ impl Preprocess {
         resample(picture, &view)
     }
 
+    /// The picture with 0 for black and 255 for white, and the rule for such pictures.
+    #[must_use]
+    pub fn unsigned<'a>(&self, picture: &'a Picture) -> (Self, Cow<'a, Picture>) {
+        let picture = match self.pixels {
+            Pixels::Unsigned => Cow::Borrowed(picture),
+            Pixels::Signed => Cow::Owned(picture.map(|byte| byte ^ 0x80)),
+        };
+        (Self { pixels: Pixels::Unsigned, ..*self }, picture)
+    }
+
     /// What the network sees, before scaling: `[height, width, channels]`.
     #[must_use]
     pub fn pixels(&self, picture: &Picture, height: u32, width: u32) -> Vec<u8> {
-        let mut pixels = self.geometry(picture, height, width);
+        let (_, picture) = self.unsigned(picture);
+        let mut pixels = self.geometry(&picture, height, width);
         match self.channels {
             Channels::Rgb => {}
             Channels::Bgr => {

@@ -160,9 +160,10 @@ impl Pictures {
         let extent = self.shape.extent();
         let side = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
         let size = (side(extent.height), side(extent.width));
-        let rule = &self.preprocess;
         let tensor = match &sample.content {
             Content::Picture(picture) => {
+                // Changes are made to what a picture shows, whatever its bytes are.
+                let (rule, picture) = &self.preprocess.unsigned(picture);
                 let draw = |seed, epoch| Draw { seed, epoch, index: place as u64 };
                 let changed = match variant {
                     Variant::Plain => None,
@@ -191,5 +192,47 @@ impl Pictures {
             return Err(FitError::Input { sample, expected, found });
         }
         Ok(tensor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::write_atomic;
+    use crate::graph::GraphBuilder;
+    use crate::preprocess::{Pixels, Scaling};
+    use crate::testing::TempDir;
+
+    /// A picture of int8 bytes is the same picture to every augmentation.
+    #[test]
+    fn signed_pictures_are_changed_as_unsigned_ones() {
+        let dir = TempDir::new("signed");
+        let picture = |turn: u8| {
+            let rgb: Vec<u8> = (0..10 * 8 * 3_u8).map(|i| i.wrapping_mul(7) ^ turn).collect();
+            let mut png = Vec::new();
+            let encoder = image::codecs::png::PngEncoder::new(&mut png);
+            image::ImageEncoder::write_image(encoder, &rgb, 10, 8, image::ColorType::Rgb8.into())
+                .unwrap();
+            png
+        };
+        for (set, turn) in [("unsigned", 0), ("signed", 0x80)] {
+            for class in ["a", "b"] {
+                let folder = dir.path().join(set).join(class);
+                std::fs::create_dir_all(&folder).unwrap();
+                write_atomic(folder.join("0.png"), &picture(turn)).unwrap();
+            }
+        }
+        let mut builder = GraphBuilder::new("g");
+        let input = builder.input("in", Shape::Map { height: 8, width: 8, channels: 3 }).unwrap();
+        let graph = builder.finish(input).unwrap();
+        let tensors = |set: &str, pixels| {
+            let data = Dataset::open(dir.path().join(set), None).unwrap();
+            let rule = Preprocess { pixels, ..Preprocess::new(Scaling::Unit) };
+            let pictures = Pictures::open(&data, rule, &graph, "training", &()).unwrap();
+            let augment = "flip,crop,colour,cutout".parse().unwrap();
+            [Variant::Plain, Variant::Epoch(augment, 1, 2), Variant::View(augment, 1, 1)]
+                .map(|variant| pictures.tensors(&[0, 1], variant).unwrap())
+        };
+        assert_eq!(tensors("signed", Pixels::Signed), tensors("unsigned", Pixels::Unsigned));
     }
 }
