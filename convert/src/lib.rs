@@ -1,10 +1,12 @@
-//! Puts an image network onto a chip: import, inspect, quantize, plan, verify, flash.
+//! Puts an image network onto a chip: import, inspect, train, quantize, plan, verify, flash.
 //!
 //! ```text
 //! model file --import--> Graph --passes--> Graph --quantize--> Network --lower--> Program --emit--> blob
+//!               base --> Graph --fit--> Graph in a model file
 //! ```
 //!
 //! [`graph::Graph`] is the one description of a network, [`interpret`] its meaning in f32,
+//! [`train`] the same in training, [`fit`] teaches it the classes of pictures,
 //! [`quantized::Network`] its meaning on integers, [`lower::Program`] what a blob says, before it
 //! is bytes. The `mote` command ([`cli`]) only calls these.
 

@@ -67,7 +67,7 @@ fn check(name: &str, model: &str, golden: &str, arena_bytes: u32) {
 /// The committed network under both contracts; what it calibrates on does not matter for the bits.
 #[test]
 #[ignore = "needs QEMU and a cross compiler"]
-fn the_demo_network_on_the_chip() {
+fn the_committed_network_on_the_chip() {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/cifar10_mobilenet/model.h5");
     let graph = passes::standard(import::open(&model).expect("a model")).expect("passes");
     let len = graph.input_shape().elements();
@@ -86,7 +86,7 @@ fn the_demo_network_on_the_chip() {
         let program = lower(&network, target, numerics).expect("lowers");
         let blob = Blob::new(emit(&program, &Metadata::default()).expect("emits")).expect("parses");
         let inputs: Vec<Vec<i8>> = (4..8).map(|seed| noise(seed, len).collect()).collect();
-        let report = run("the demo network", &blob, &inputs);
+        let report = run("cifar10_mobilenet", &blob, &inputs);
         let mut host = Runner::new(&blob, Isa::best()).expect("a session");
         let on_host: Vec<Vec<i8>> = inputs.iter().map(|input| host.run(input)).collect();
         assert_eq!(report.outputs, on_host, "chip and host differ with {}", numerics.name());

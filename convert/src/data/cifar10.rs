@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn the_demo_network_was_trained_on_these_classes() {
+    fn the_committed_network_was_trained_on_these_classes() {
         let labels = include_str!("../../models/cifar10_mobilenet/labels.txt");
         assert!(labels.lines().eq(CLASSES));
     }

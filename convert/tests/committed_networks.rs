@@ -1,4 +1,4 @@
-//! The committed network is what its README says: imported and run by the reference interpreter.
+//! The committed networks are what their READMEs say: imported and run by the reference interpreter.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -11,15 +11,23 @@ use mote_convert::preprocess::{Preprocess, Scaling};
 use mote_convert::testing::shared;
 
 #[test]
-fn the_demo_network_has_the_accuracy_of_its_readme() {
+fn the_network_of_ten_classes_has_the_accuracy_of_its_readme() {
     let Some(cifar10) = shared("data/cifar10") else { return };
     let test = Dataset::open(cifar10, Some("test")).unwrap();
-    assert_eq!(count_right(&test), 8842);
+    assert_eq!(count_right("cifar10_mobilenet/model.h5", &test), 8842);
+}
+
+#[test]
+fn the_network_of_six_classes_has_the_accuracy_of_its_readme() {
+    let Some(cifar10) = shared("data/cifar10") else { return };
+    let classes = ["airplane", "automobile", "bird", "cat", "dog", "ship"].map(String::from);
+    let test = Dataset::open(cifar10, Some("test")).unwrap().with_classes(&classes).unwrap();
+    assert_eq!(count_right("cifar6_mobilenet/model.safetensors", &test), 4833);
 }
 
 /// The pictures whose class scores highest.
-fn count_right(set: &Dataset) -> usize {
-    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/cifar10_mobilenet/model.h5");
+fn count_right(model: &str, set: &Dataset) -> usize {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(model);
     let graph = import::open(model).unwrap();
     let preprocess = Preprocess::new(Scaling::Tf);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
