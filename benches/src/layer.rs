@@ -113,7 +113,7 @@ impl Layer {
             (Op::Depthwise(..), Some(geometry)) => {
                 let operands = depthwise_conv_s8::Operands {
                     geometry,
-                    input: Rows::whole(input, geometry.input())?,
+                    input: Some(Rows::whole(input, geometry.input())?),
                     filter: filter(depth)?,
                     epilogue,
                     pad_value: -1,

@@ -59,6 +59,8 @@ pub struct FlashReport {
     pub data_bytes: u32,
     /// `.bss` of the smallest program, arena included.
     pub bss_bytes: u32,
+    /// Instructions of every layer, when [`Options::layers`] asks for them.
+    pub layers: Vec<u64>,
     /// Every line the firmware logged.
     pub log: Vec<String>,
 }
@@ -67,6 +69,8 @@ pub struct FlashReport {
 pub struct Options<'a> {
     /// A run that takes longer is stopped.
     pub timeout: Duration,
+    /// Counts the instructions of every layer too.
+    pub layers: bool,
     /// Told what happens next, for a progress line.
     pub progress: &'a dyn Fn(&str),
 }
@@ -79,7 +83,7 @@ impl core::fmt::Debug for Options<'_> {
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(600), progress: &|_| {} }
+        Self { timeout: Duration::from_secs(600), layers: false, progress: &|_| {} }
     }
 }
 
@@ -192,7 +196,10 @@ pub fn flash(
 
     let workshop = Workshop::open(board)?;
     (options.progress)(&format!("building the firmware ({})", workshop.compiler()));
-    let images = workshop.build(blob, first, inputs.len() > 1)?;
+    let mut binaries = vec!["classify", "size"];
+    binaries.extend((inputs.len() > 1).then_some("parity"));
+    binaries.extend(options.layers.then_some("profile"));
+    let images = workshop.build(blob, first, &binaries)?;
 
     (options.progress)("running the picture");
     let run = |binary, clock, inputs| run(machine, &images, binary, clock, inputs, options);
@@ -207,6 +214,14 @@ pub fn flash(
             return Err(workshop.bad_report("output", &parity));
         }
         log.append(parity);
+    }
+
+    let mut layers = Vec::new();
+    if options.layers {
+        (options.progress)("counting layer by layer");
+        let profile = run("profile", Clock::Instructions, &[])?;
+        layers = profile.numbers("layer");
+        log.append(profile);
     }
 
     let size = images.read("size")?;
@@ -233,6 +248,7 @@ pub fn flash(
         rodata_bytes,
         data_bytes,
         bss_bytes: size.section_bytes(".bss"),
+        layers,
         log: log.lines(),
     })
 }

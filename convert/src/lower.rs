@@ -1,7 +1,6 @@
 //! `quantized::Network -> Program`: the contract's numbers, the target's layouts, the plan.
 
 use mote_engine::format::{self, NO_TENSOR, Numerics, OpKind};
-use mote_engine::{can_run_in_place, ring_bytes};
 use mote_kernels::{
     Clamp, Geometry, Isa, Layout, Window, conv_s8, depthwise_conv_s8, fully_connected_s8,
     pointwise_conv_s8,
@@ -195,6 +194,7 @@ impl Lowering<'_> {
         layout: Layout,
     ) -> Result<(), LowerError> {
         let (channels, depth) = (weights.channels(), weights.depth);
+        let layout = if layout.holds(&weights.values) { layout } else { Layout::PLAIN };
         let len = layout
             .packed_len(channels, depth)
             .ok_or(LowerError::TooLarge { what: "more weights" })?;
@@ -202,7 +202,7 @@ impl Lowering<'_> {
         mote_kernels::pack(&weights.values, layout, channels, depth, &mut packed)
             .map_err(|fault| shape_error(node, fault))?;
         self.push_weights(op, &packed)?;
-        op.layout = [step(layout.channels(), node)?, step(layout.depth(), node)?];
+        op.layout = layout.code();
 
         let zero_point = i32::from(input.zero_point);
         let bias = weights.rows().zip(&weights.bias).map(|(row, bias)| {
@@ -383,7 +383,7 @@ impl Lowering<'_> {
         match &node.op {
             Op::Add { .. } | Op::Clamp(_) | Op::Lookup(_) => true,
             Op::DepthwiseConv { window, .. } => geometry(node, &self.network.nodes[input], *window)
-                .is_ok_and(|geometry| can_run_in_place(&geometry)),
+                .is_ok_and(|geometry| depthwise_conv_s8::can_run_in_place(&geometry)),
             _ => false,
         }
     }
@@ -439,8 +439,9 @@ impl Lowering<'_> {
                 op.flags |= format::IN_PLACE;
                 if let Op::DepthwiseConv { window, .. } = &nodes[index + 1].op {
                     let input = &nodes[usize::from(op.inputs[0])];
-                    let ring = ring_bytes(&geometry(&nodes[index + 1], input, *window)?);
-                    op.scratch_bytes = small(ring + op.scratch_bytes as usize)?;
+                    let geometry = geometry(&nodes[index + 1], input, *window)?;
+                    let bytes = depthwise_conv_s8::in_place_scratch_bytes(self.isa, &geometry);
+                    op.scratch_bytes = small(bytes)?;
                 }
             }
             if op.scratch_bytes > 0 {

@@ -43,7 +43,7 @@ impl<'a> Blob<'a> {
         if found != header.checksum {
             return Err(ParseError::Checksum { expected: header.checksum, found });
         }
-        let Some(numerics) = Numerics::from_code(header.numerics) else {
+        let Some(numerics) = Numerics::from_code(header.numerics).filter(|n| n.is_linked()) else {
             return Err(ParseError::Header { offset: offset(offset_of!(Header, numerics)) });
         };
         let tensors = records::<Tensor>(bytes, header.tensors, offset_of!(Header, tensors))?;

@@ -34,7 +34,8 @@ pub enum ParseError {
         /// What the bytes give.
         found: u32,
     },
-    /// A field of the header has no meaning in this version.
+    /// A field of the header has no meaning in this version, or names a contract that this program
+    /// was built without.
     Header {
         /// Byte offset of the field.
         offset: u32,
@@ -92,7 +93,7 @@ pub enum TensorFault {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum OpFault {
-    /// The kind is unknown in this version.
+    /// The kind is unknown in this version, or this program was built without its feature.
     Kind {
         /// The code found.
         code: u16,
@@ -101,7 +102,8 @@ pub enum OpFault {
     Input,
     /// Shapes, window or lengths do not go together.
     Shape(ShapeError),
-    /// The weights lie outside their section, or the tails of their blocks are not zero.
+    /// The weights lie outside their section, the tails of their blocks are not zero, or
+    /// one is beyond what its layout can say.
     Weights,
     /// A per-channel table lies outside its section or is misaligned.
     Parameters,
@@ -169,12 +171,15 @@ impl fmt::Display for TensorFault {
 impl fmt::Display for OpFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Kind { code } => write!(f, "unknown kind {code}; update Mote"),
+            Self::Kind { code } => write!(
+                f,
+                "kind {code} is unknown or not linked; update Mote or turn on its feature"
+            ),
             Self::Input => f.write_str("an input is not made by an earlier operation"),
             Self::Shape(error) => error.fmt(f),
-            Self::Weights => {
-                f.write_str("its weights lie outside their section or their tails are not zero")
-            }
+            Self::Weights => f.write_str(
+                "its weights lie outside their section, or some are not what their layout allows",
+            ),
             Self::Parameters => f.write_str("a per-channel table lies outside its section"),
             Self::Number => f.write_str("a number is out of range"),
             Self::Scratch => f.write_str("its scratch is too small or overlaps a tensor in use"),

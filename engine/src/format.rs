@@ -242,6 +242,25 @@ impl OpKind {
             Self::Lookup => "lookup",
         }
     }
+
+    /// Whether this program was built with its family: each is a feature of this crate.
+    #[must_use]
+    pub const fn is_linked(self) -> bool {
+        match self {
+            Self::Conv => cfg!(feature = "conv"),
+            Self::PointwiseConv => cfg!(feature = "pointwise_conv"),
+            Self::DepthwiseConv => cfg!(feature = "depthwise_conv"),
+            Self::FullyConnected => cfg!(feature = "fully_connected"),
+            Self::Add => cfg!(feature = "add"),
+            Self::AvgPool => cfg!(feature = "avg_pool"),
+            Self::MaxPool => cfg!(feature = "max_pool"),
+            Self::GlobalAvgPool => cfg!(feature = "global_avg_pool"),
+            Self::Softmax => cfg!(feature = "softmax"),
+            Self::Pad => cfg!(feature = "pad"),
+            Self::Clamp => cfg!(feature = "clamp"),
+            Self::Lookup => cfg!(feature = "lookup"),
+        }
+    }
 }
 
 impl Numerics {
@@ -251,6 +270,15 @@ impl Numerics {
         match self {
             Self::Tflite => "tflite",
             Self::Fp32 => "fp32",
+        }
+    }
+
+    /// Whether this program was built with it: each is a feature of this crate.
+    #[must_use]
+    pub const fn is_linked(self) -> bool {
+        match self {
+            Self::Tflite => cfg!(feature = "tflite"),
+            Self::Fp32 => cfg!(feature = "fp32"),
         }
     }
 }

@@ -35,9 +35,6 @@ pub use format::{Numerics, OpKind};
 pub use model::{Model, TensorView};
 pub use mote_kernels::{Isa, Kernels};
 pub use observe::Observer;
-pub use ops::{
-    Add, Clamped, Conv, Depthwise, GlobalPool, Lookup, Matrix, Op, Pad, Pool, Softmax,
-    can_run_in_place, ring_bytes,
-};
+pub use ops::{Add, Clamped, Conv, Depthwise, GlobalPool, Lookup, Matrix, Op, Pad, Pool, Softmax};
 pub use receive::{ReceiveError, receive};
 pub use session::{Score, Session};

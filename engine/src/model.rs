@@ -62,7 +62,7 @@ impl<'a> Model<'a> {
     /// Operation `index`, decoded; `None` past the end.
     #[must_use]
     pub fn op(&self, index: usize) -> Option<Op<'a>> {
-        Op::decode(&self.blob, index).ok()
+        Op::decode(&self.blob, index, true).ok()
     }
 
     /// Kind of operation `index`.
@@ -115,10 +115,10 @@ impl<'a> Model<'a> {
         }
         for (index, record) in self.blob.ops().iter().enumerate() {
             self.prove_inputs(index, record)
-                .and_then(|()| Op::decode(&self.blob, index))
+                .and_then(|()| Op::decode(&self.blob, index, false))
                 .and_then(|op| {
                     families |= 1_u32.wrapping_shl(u32::from(record.kind));
-                    op.prove_tails()?;
+                    op.prove_weights()?;
                     self.prove_scratch(index, record, &op)
                 })
                 .map_err(|fault| ParseError::Op { index: small(index), fault })?;

@@ -18,7 +18,7 @@ use mote_kernels::{Clamp, Filter, Geometry, Kernels, Shape, ShapeError, Window};
 pub use elementwise::{Add, Clamped, Lookup, Pad};
 pub use pool::{GlobalPool, Pool};
 pub use softmax::Softmax;
-pub use weighted::{Conv, Depthwise, Matrix, can_run_in_place, ring_bytes};
+pub use weighted::{Conv, Depthwise, Matrix};
 
 /// A decoded operation.
 #[derive(Clone, Copy, Debug)]
@@ -51,10 +51,13 @@ pub enum Op<'a> {
 }
 
 impl<'a> Op<'a> {
-    pub(crate) fn decode(blob: &Blob<'a>, index: usize) -> Result<Self, OpFault> {
-        let record = Record::new(blob, index)?;
-        let kind =
-            OpKind::from_code(record.op.kind).ok_or(OpFault::Kind { code: record.op.kind })?;
+    /// `proven` when it was decoded before: the numbers of every channel are then known to be
+    /// sound.
+    pub(crate) fn decode(blob: &Blob<'a>, index: usize, proven: bool) -> Result<Self, OpFault> {
+        let record = Record::new(blob, index, proven)?;
+        let kind = OpKind::from_code(record.op.kind)
+            .filter(|kind| kind.is_linked())
+            .ok_or(OpFault::Kind { code: record.op.kind })?;
         Ok(match kind {
             OpKind::Conv => Self::Conv(Conv::decode(&record)?),
             OpKind::PointwiseConv => Self::PointwiseConv(Matrix::decode_pointwise(&record)?),
@@ -113,10 +116,12 @@ impl<'a> Op<'a> {
         }
     }
 
-    /// What decoding leaves unchecked because it takes a look at every tail.
-    pub(crate) fn prove_tails(&self) -> Result<(), OpFault> {
+    /// What decoding leaves unchecked because it takes a look at every weight.
+    pub(crate) fn prove_weights(&self) -> Result<(), OpFault> {
         match self.filter() {
-            Some(filter) if !filter.tails_are_zero() => Err(OpFault::Weights),
+            Some(filter) if !filter.tails_are_zero() || !filter.odd_channels_are_in_range() => {
+                Err(OpFault::Weights)
+            }
             _ => Ok(()),
         }
     }
@@ -197,14 +202,16 @@ pub(crate) struct Record<'b, 'a> {
     op: &'a format::Op,
     input: TensorView,
     output: TensorView,
+    proven: bool,
 }
 
 impl<'b, 'a> Record<'b, 'a> {
-    fn new(blob: &'b Blob<'a>, index: usize) -> Result<Self, OpFault> {
+    fn new(blob: &'b Blob<'a>, index: usize, proven: bool) -> Result<Self, OpFault> {
         let op = blob.ops().get(index).ok_or(OpFault::Input)?;
         let tensor =
             |index: usize| blob.tensors().get(index).map(TensorView::new).ok_or(OpFault::Input);
-        Ok(Self { blob, op, input: tensor(usize::from(op.inputs[0]))?, output: tensor(index + 1)? })
+        let input = tensor(usize::from(op.inputs[0]))?;
+        Ok(Self { blob, op, input, output: tensor(index + 1)?, proven })
     }
 
     fn second_input(&self) -> Result<TensorView, OpFault> {

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rustc-link-search={}", out.display());
     println!("cargo:rustc-link-arg-bins=--nmagic");
     println!("cargo:rustc-link-arg-bins=-Tlink.x");
-    for logging in ["classify", "parity"] {
+    for logging in ["classify", "parity", "profile"] {
         println!("cargo:rustc-link-arg-bin={logging}=-Tdefmt.x");
     }
     Ok(())

@@ -23,6 +23,8 @@
 
 use crate::{Clamp, Geometry, Rows, ShapeError};
 
+#[cfg(armv7em)]
+pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 pub(crate) mod scalar;
@@ -73,4 +75,5 @@ pub(crate) fn rounded_mean(sum: i32, count: i32) -> i32 {
 
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
+    Armv7emDsp armv7em_dsp on armv7em,
 }

@@ -16,19 +16,27 @@
 //! # Errors
 //! From [`Args::new`]: `InputLen` for an input of another shape or a ring shorter than the
 //! window, `OutputLen` for anything but whole rows inside the output, `Channels` when filter and
-//! geometry disagree, `ParameterLen` for a table without one entry a channel or an empty clamp.
+//! geometry disagree, `ParameterLen` for a table without one entry a channel or an empty clamp;
+//! in place `OutputLen` for a window that cannot and `Scratch` without room for the ring.
 //!
 //! # Cost
-//! `out_height * out_width * out_channels * taps` MACs. No scratch.
+//! `out_height * out_width * out_channels * taps` MACs. Scratch: scalar and AVX2 none, Armv7E-M
+//! about `24 * out_width` bytes, see [`scratch_bytes`].
 //!
 //! # Source
 //! Howard et al., MobileNets, section 3.1; TFLite quantization specification, DEPTHWISE_CONV_2D.
 
 use crate::{Epilogue, Filter, Geometry, Isa, Layout, Rows, ShapeError};
 
+#[cfg(armv7em)]
+pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
+mod in_place;
 pub(crate) mod scalar;
+
+pub(crate) use in_place::by_rows;
+pub use in_place::{can_run_in_place, in_place_scratch_bytes, ring_bytes};
 
 /// What a depthwise convolution reads and writes. Output channel `o` reads input channel
 /// `o / multiplier`, where `multiplier = out_channels / in_channels`.
@@ -36,8 +44,9 @@ pub(crate) mod scalar;
 pub struct Operands<'a> {
     /// Input, output and window.
     pub geometry: Geometry,
-    /// `[height, width, in_channels]`, whole or the rows that are needed.
-    pub input: Rows<'a>,
+    /// `[height, width, in_channels]`, whole or the rows that are needed; or `None` when `output`
+    /// holds it, for a window that [can run in place](can_run_in_place).
+    pub input: Option<Rows<'a>>,
     /// `[out_channels, kernel_height * kernel_width]`.
     pub filter: Filter<'a>,
     /// Bias, requantization, zero point and clamp of the output.
@@ -46,9 +55,10 @@ pub struct Operands<'a> {
     pub pad_value: i8,
     /// First output row to compute.
     pub first_row: usize,
-    /// Some whole output rows, `[rows, out_width, out_channels]`.
+    /// Some whole output rows, `[rows, out_width, out_channels]`. In place the whole input, whose
+    /// start the whole output overwrites.
     pub output: &'a mut [i8],
-    /// At least [`scratch_bytes`] for the running cell, or it falls back to scalar.
+    /// At least [`scratch_bytes`], in place [`in_place_scratch_bytes`], for the running cell, or it falls back to scalar.
     pub scratch: &'a mut [i8],
 }
 
@@ -62,8 +72,19 @@ impl<'a> Args<'a> {
     /// # Errors
     /// [`ShapeError`] naming the operand that does not fit.
     pub fn new(operands: Operands<'a>) -> Result<Self, ShapeError> {
-        let Operands { geometry, input, filter, epilogue, first_row, output, .. } = &operands;
-        crate::check_rows(geometry, input, *first_row, output.len())?;
+        let Operands { geometry, input, filter, epilogue, first_row, output, scratch, .. } =
+            &operands;
+        match input {
+            Some(input) => crate::check_rows(geometry, input, *first_row, output.len())?,
+            None if !can_run_in_place(geometry) || *first_row != 0 => {
+                return Err(ShapeError::OutputLen);
+            }
+            None if Some(output.len()) != geometry.input().checked_len() => {
+                return Err(ShapeError::InputLen);
+            }
+            None if scratch.len() < ring_bytes(geometry) => return Err(ShapeError::Scratch),
+            None => {}
+        }
         let (inputs, outputs) = (geometry.input().channels, geometry.output().channels);
         if inputs == 0
             || outputs % inputs != 0
@@ -79,6 +100,7 @@ impl<'a> Args<'a> {
 
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
+    Armv7emDsp armv7em_dsp on armv7em,
 }
 
 /// The layout that the cell of `isa` reads without unpacking.
@@ -86,7 +108,7 @@ cells! {
 pub const fn layout(isa: Isa, geometry: &Geometry) -> Layout {
     let _ = geometry;
     match isa {
-        Isa::Scalar => Layout::PLAIN,
+        Isa::Scalar | Isa::Armv7emDsp => Layout::PLAIN,
         Isa::Avx2 => AVX2_LAYOUT,
     }
 }
@@ -97,9 +119,47 @@ pub(crate) const AVX2_LAYOUT: Layout = match Layout::new(8, 1) {
     Err(_) => Layout::PLAIN,
 };
 
-/// Scratch that the cell of `isa` wants: none.
+/// Scratch that the cell of `isa` wants.
 #[must_use]
 pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
-    let _ = (isa, geometry);
-    0
+    match isa {
+        Isa::Scalar | Isa::Avx2 => 0,
+        // Rows of planes of four channels, and the words of their weights.
+        Isa::Armv7emDsp if armv7em_has_planes(geometry) => {
+            let row = armv7em_plane_words(geometry).saturating_mul(16);
+            row.saturating_mul(armv7em_plane_rows(geometry)).saturating_add(192)
+        }
+        Isa::Armv7emDsp => 0,
+    }
+}
+
+/// Whether the Armv7E-M cell is written for this window: 3x3, each channel by itself.
+pub(crate) const fn armv7em_has_planes(geometry: &Geometry) -> bool {
+    let window = geometry.window();
+    window.kernel_height == 3
+        && window.kernel_width == 3
+        && window.dilation_height == 1
+        && window.dilation_width == 1
+        && window.stride_width <= 2
+        && geometry.input().channels == geometry.output().channels
+}
+
+/// Words of a plane: two columns each, for outputs rounded up to pairs.
+pub(crate) const fn armv7em_plane_words(geometry: &Geometry) -> usize {
+    let pairs = geometry.output().width.div_ceil(2);
+    if geometry.window().stride_width == 2 { 2 * pairs + 1 } else { pairs + 1 }
+}
+
+/// Rows of planes at a time: those of one output at least, then as many as lie within 2 KiB.
+pub(crate) const fn armv7em_plane_rows(geometry: &Geometry) -> usize {
+    let (down, height) = (geometry.window().stride_height, geometry.output().height);
+    // Neither divisor is ever zero, which the optimizer does not know.
+    let more = match 2048_usize.checked_div(armv7em_plane_words(geometry).saturating_mul(16)) {
+        Some(room) if room > 3 => match (room - 3).checked_div(down) {
+            Some(more) => more,
+            None => 0,
+        },
+        _ => 0,
+    };
+    (if more < height { more } else { height - 1 }) * down + 3
 }

@@ -23,6 +23,8 @@ pub enum ShapeError {
     Layout,
     /// The channels of input and output do not go together.
     Channels,
+    /// An operation in place has no room for the rows under its window.
+    Scratch,
 }
 
 impl fmt::Display for ShapeError {
@@ -36,6 +38,7 @@ impl fmt::Display for ShapeError {
             Self::ParameterLen => "a per-channel table does not have one entry a channel",
             Self::Layout => "the weight layout is not made of power-of-two blocks",
             Self::Channels => "the channels of input and output do not go together",
+            Self::Scratch => "an operation in place has no room for the rows under its window",
         })
     }
 }

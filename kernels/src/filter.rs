@@ -8,15 +8,29 @@ use crate::ShapeError;
 /// by side: memory is `[channels / C][depth / D][C][D]` with zeros in the tail blocks. A depth
 /// step is one `(tap, input channel)` in `[kernel_height, kernel_width, input_channels]` order
 /// for convolutions, one tap for depthwise, one input for fully connected.
+///
+/// The [woven](Self::WOVEN) layout has blocks of its own kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     channels: u8,
     depth: u8,
+    woven: bool,
 }
 
 impl Layout {
     /// One output channel after the other: `[channels, depth]` as it is.
-    pub const PLAIN: Self = Self { channels: 1, depth: 1 };
+    pub const PLAIN: Self = Self { channels: 1, depth: 1, woven: false };
+
+    /// Four channels by four depth steps for machines that multiply pairs of int16 (`SMLAD`).
+    ///
+    /// A block is eight little-endian int16 `w[even channel] + 256 * w[odd channel]`, in the order
+    /// `[step 0, 2 | 1, 3][channels 0 and 1 | 2 and 3][even step | odd step]`. Read as it is, a
+    /// word multiplies both channels at once; its sign-extended low bytes multiply the even one,
+    /// and the difference is 256 times the odd one.
+    pub const WOVEN: Self = Self { channels: 4, depth: 4, woven: true };
+
+    /// [`code`](Self::code) of the woven layout.
+    const WOVEN_CODE: [u8; 2] = [4, 0x84];
 
     /// A layout of `channels` by `depth` blocks.
     ///
@@ -26,7 +40,32 @@ impl Layout {
         if !channels.is_power_of_two() || !depth.is_power_of_two() {
             return Err(ShapeError::Layout);
         }
-        Ok(Self { channels, depth })
+        Ok(Self { channels, depth, woven: false })
+    }
+
+    /// The layout that a blob calls `code`.
+    ///
+    /// # Errors
+    /// [`ShapeError::Layout`] for a code that no layout has.
+    pub const fn from_code(code: [u8; 2]) -> Result<Self, ShapeError> {
+        let [channels, depth] = code;
+        if channels == Self::WOVEN_CODE[0] && depth == Self::WOVEN_CODE[1] {
+            return Ok(Self::WOVEN);
+        }
+        Self::new(channels, depth)
+    }
+
+    /// What a blob calls it: channels and depth of a block; 4 and 132 for the woven one.
+    #[must_use]
+    pub const fn code(self) -> [u8; 2] {
+        if self.woven { Self::WOVEN_CODE } else { [self.channels, self.depth] }
+    }
+
+    /// Whether it can hold every one of `weights`: -128, which no quantizer makes, is beyond the
+    /// woven one.
+    #[must_use]
+    pub fn holds(self, weights: &[i8]) -> bool {
+        !self.woven || !weights.contains(&i8::MIN)
     }
 
     /// Output channels in a block.
@@ -54,19 +93,24 @@ impl Layout {
         channels.checked_mul(depth)
     }
 
-    /// Position of weight (`channel`, `step`) in a matrix of `depth` steps.
+    /// Position of weight (`channel`, `step`) in a matrix of `depth` steps; in the woven layout
+    /// that of the int16 which holds it.
     #[must_use]
     #[inline]
-    pub const fn index(self, channel: usize, step: usize, depth: usize) -> usize {
+    pub(crate) const fn index(self, channel: usize, step: usize, depth: usize) -> usize {
         // The block sizes are powers of two: shifts, not divisions.
         let (channel_bits, depth_bits) =
             (self.channels.trailing_zeros(), self.depth.trailing_zeros());
         let block = (channel >> channel_bits)
             .wrapping_mul(depth.wrapping_add(self.depth() - 1) >> depth_bits)
             .wrapping_add(step >> depth_bits);
+        let (row, column) = (channel & (self.channels() - 1), step & (self.depth() - 1));
         (block << (channel_bits + depth_bits))
-            .wrapping_add((channel & (self.channels() - 1)) << depth_bits)
-            .wrapping_add(step & (self.depth() - 1))
+            + if self.woven {
+                ((column & 1) << 3) + ((row >> 1) << 2) + (column & 2)
+            } else {
+                (row << depth_bits) + column
+            }
     }
 }
 
@@ -130,34 +174,47 @@ impl<'a> Filter<'a> {
         ) else {
             return false;
         };
-        let is_zero = |channel, step| {
-            let place = self.layout.index(channel, step, self.depth);
-            self.data.get(place).is_none_or(|&weight| weight == 0)
-        };
+        let is_zero = |channel, step| self.at(channel, step) == 0;
         (0..channels).all(|channel| {
             let first = if channel < self.channels { self.depth } else { 0 };
             (first..depth).all(|step| is_zero(channel, step))
         })
     }
 
+    /// Whether no odd channel of the woven layout has a weight beyond `[-127, 127]`, as its bytes
+    /// could say. Cells count on it when they add up to 512 products in 24 bits.
+    #[must_use]
+    pub fn odd_channels_are_in_range(&self) -> bool {
+        let in_range =
+            |&[even, odd]: &[i8; 2]| (-127..=127).contains(&(i32::from(odd) + i32::from(even < 0)));
+        !self.layout.woven || self.data.as_chunks::<2>().0.iter().all(in_range)
+    }
+
     /// Weight of output channel `channel` at depth step `step`; zero outside the matrix.
     #[must_use]
     #[inline]
-    pub fn at(&self, channel: usize, step: usize) -> i8 {
-        self.data.get(self.layout.index(channel, step, self.depth)).copied().unwrap_or(0)
+    pub fn at(&self, channel: usize, step: usize) -> i32 {
+        let place = self.layout.index(channel, step, self.depth);
+        let byte = |place: usize| self.data.get(place).copied().map_or(0, i32::from);
+        let weight = byte(place);
+        if self.layout.woven && channel & 1 == 1 {
+            // A negative even channel borrows one from the odd.
+            byte(place + 1) + i32::from(weight < 0)
+        } else {
+            weight
+        }
     }
 
     /// `sum(values[i] * weight(channel, first_step + i))`.
     #[must_use]
     #[inline]
     pub fn dot(&self, channel: usize, first_step: usize, values: &[i8]) -> i32 {
-        let product = |sum: i32, value: i8, weight: i8| {
-            sum.wrapping_add(i32::from(value) * i32::from(weight))
-        };
+        let product =
+            |sum: i32, value: i8, weight: i32| sum.wrapping_add(i32::from(value) * weight);
         if self.layout == Layout::PLAIN {
             let start = channel.wrapping_mul(self.depth).wrapping_add(first_step);
             let weights = self.data.get(start..).unwrap_or(&[]);
-            return values.iter().zip(weights).fold(0, |sum, (&v, &w)| product(sum, v, w));
+            return values.iter().zip(weights).fold(0, |sum, (&v, &w)| product(sum, v, w.into()));
         }
         values
             .iter()
@@ -169,16 +226,16 @@ impl<'a> Filter<'a> {
     #[must_use]
     #[inline]
     pub fn sum(&self, channel: usize, first_step: usize, steps: usize, value: i8) -> i32 {
-        (first_step..first_step.wrapping_add(steps)).fold(0_i32, |sum, step| {
-            sum.wrapping_add(i32::from(value) * i32::from(self.at(channel, step)))
-        })
+        (first_step..first_step.wrapping_add(steps))
+            .fold(0_i32, |sum, step| sum.wrapping_add(i32::from(value) * self.at(channel, step)))
     }
 }
 
 /// Writes the plain `[channels, depth]` matrix `plain` in `layout` into `packed`.
 ///
 /// # Errors
-/// [`ShapeError::FilterLen`] when either slice has the wrong length.
+/// [`ShapeError::FilterLen`] when either slice has the wrong length, [`ShapeError::Layout`] when
+/// the layout cannot [hold](Layout::holds) a weight.
 pub fn pack(
     plain: &[i8],
     layout: Layout,
@@ -192,11 +249,28 @@ pub fn pack(
     {
         return Err(ShapeError::FilterLen);
     }
+    if !layout.holds(plain) {
+        return Err(ShapeError::Layout);
+    }
     packed.fill(0);
     for (channel, row) in plain.chunks_exact(depth).enumerate() {
         for (step, &weight) in row.iter().enumerate() {
-            if let Some(place) = packed.get_mut(layout.index(channel, step, depth)) {
-                *place = weight;
+            let place = layout.index(channel, step, depth);
+            let woven = layout.woven && channel & 1 == 1;
+            // The even channel is there already and borrows from the odd one when negative.
+            let borrow = i8::from(woven && packed.get(place).is_some_and(|&even| even < 0));
+            if let Some(place) = packed.get_mut(place + usize::from(woven)) {
+                *place = weight - borrow;
+            }
+        }
+    }
+    // An even channel without an odd one borrows from nothing.
+    if layout.woven && !channels.is_multiple_of(2) {
+        for step in 0..depth {
+            let place = layout.index(channels - 1, step, depth);
+            let borrow = -i8::from(packed.get(place).is_some_and(|&even| even < 0));
+            if let Some(odd) = packed.get_mut(place + 1) {
+                *odd = borrow;
             }
         }
     }

@@ -16,7 +16,8 @@
 //! other lengths, `ParameterLen` for a table without one entry a channel or an empty clamp.
 //!
 //! # Cost
-//! `depth * channels` MACs. Scratch: scalar none; AVX2 the widened input, `2 * depth` bytes.
+//! `depth * channels` MACs. Scratch: scalar none; AVX2 the widened input, `2 * depth` bytes,
+//! Armv7E-M `6 * depth + 16 * channels` bytes.
 //!
 //! # Source
 //! TFLite quantization specification, FULLY_CONNECTED; both roundings of `tflite` as TensorFlow
@@ -24,6 +25,8 @@
 
 use crate::{Epilogue, Filter, Isa, Layout, ShapeError, tile_s8};
 
+#[cfg(armv7em)]
+pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 pub(crate) mod scalar;
@@ -70,6 +73,7 @@ impl<'a> Args<'a> {
 
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
+    Armv7emDsp armv7em_dsp on armv7em,
 }
 
 /// The layout that the cell of `isa` reads without unpacking.
@@ -82,6 +86,5 @@ pub const fn layout(isa: Isa, channels: usize, depth: usize) -> Layout {
 /// Scratch that the cell of `isa` wants.
 #[must_use]
 pub const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> usize {
-    let _ = channels;
-    tile_s8::vector_scratch_bytes(isa, depth)
+    tile_s8::vector_scratch_bytes(isa, channels, depth)
 }

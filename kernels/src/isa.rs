@@ -1,5 +1,7 @@
 //! The instruction sets: the only list of them.
 
+#[cfg(armv7em)]
+pub(crate) mod armv7em;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86_64;
 
@@ -10,6 +12,7 @@ macro_rules! for_each_isa {
         $callback! {
             Scalar scalar
             Avx2 avx2
+            Armv7emDsp armv7em_dsp
         }
     };
 }
@@ -41,6 +44,8 @@ pub enum Isa {
     Scalar,
     /// x86-64 with AVX2.
     Avx2,
+    /// Armv7E-M: Cortex-M4 and M7, and Armv8-M with the DSP extension.
+    Armv7emDsp,
 }
 
 for_each_isa!(isa_lists);
@@ -57,7 +62,7 @@ impl Isa {
     pub const fn plainer(self) -> Option<Self> {
         match self {
             Self::Scalar => None,
-            Self::Avx2 => Some(Self::Scalar),
+            Self::Avx2 | Self::Armv7emDsp => Some(Self::Scalar),
         }
     }
 
@@ -81,6 +86,7 @@ impl Isa {
         match self {
             Self::Scalar => true,
             Self::Avx2 => avx2_is_available(),
+            Self::Armv7emDsp => cfg!(armv7em),
         }
     }
 

@@ -19,13 +19,16 @@
 //!
 //! # Cost
 //! `pixels * in_channels * out_channels` MACs. Scratch: scalar none; AVX2 a strip of widened
-//! pixels, about 1 KiB up to 85 input channels and `12 * in_channels` bytes above, see [`scratch_bytes`].
+//! pixels, about 1 KiB up to 85 input channels and `12 * in_channels` bytes above; Armv7E-M
+//! `6 * in_channels + 16 * out_channels` bytes, see [`scratch_bytes`].
 //!
 //! # Source
 //! Howard et al., MobileNets, section 3.1; TFLite quantization specification, CONV_2D.
 
 use crate::{Epilogue, Filter, Isa, Layout, ShapeError, tile_s8};
 
+#[cfg(armv7em)]
+pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 pub(crate) mod scalar;
@@ -72,6 +75,7 @@ impl<'a> Args<'a> {
 
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
+    Armv7emDsp armv7em_dsp on armv7em,
 }
 
 /// The layout that the cell of `isa` reads without unpacking.

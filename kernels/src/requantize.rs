@@ -5,6 +5,8 @@
 
 use crate::ShapeError;
 
+#[cfg(armv7em)]
+pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 
@@ -31,10 +33,14 @@ impl Rescale {
     #[inline]
     pub fn apply(self, accumulator: i32) -> i32 {
         match self {
-            Self::FixedPoint { multiplier, shift } => {
+            Self::FixedPoint { multiplier, shift } if cfg!(feature = "tflite") => {
                 multiply_by_quantized_multiplier(accumulator, multiplier, shift)
             }
-            Self::Float { scale } => round_half_even(accumulator as f32 * scale),
+            Self::Float { scale } if cfg!(feature = "fp32") => {
+                round_half_even(accumulator as f32 * scale)
+            }
+            // Built without this contract; the engine refuses its blobs.
+            _ => 0,
         }
     }
 }
@@ -135,7 +141,7 @@ impl Epilogue<'_> {
     /// The output of `channel` for a raw accumulator. Sums wrap, as they do in every vector
     /// register.
     #[must_use]
-    #[inline]
+    #[inline(never)] // One copy of it for all scalar cells: once an output is not often.
     pub fn apply(&self, channel: usize, accumulator: i32) -> i8 {
         let bias = self.bias.get(channel).copied().unwrap_or(0);
         let scaled = self.requantize.channel(channel).apply(accumulator.wrapping_add(bias));

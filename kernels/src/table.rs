@@ -10,6 +10,7 @@ macro_rules! cells {
         pub type Run = fn(&mut Args<'_>);
 
         #[allow(unsafe_code, reason = "the shim between safe callers and cells")]
+        #[allow(unused_unsafe, reason = "only some cells need a target feature")]
         pub(crate) fn select(verified: $crate::Verified) -> Run {
             let (isa, mut run): (_, Run) = (verified.isa(), scalar::run);
             $(
@@ -27,7 +28,7 @@ macro_rules! cells {
     };
 }
 macro_rules! kernels {
-    ($($family:ident: $doc:literal,)*) => {
+    ($($family:ident $feature:literal: $doc:literal,)*) => {
         /// One cell a family, chosen once. A plain value: no globals, no atomics.
         #[derive(Clone, Copy, Debug)]
         pub struct Kernels {
@@ -36,14 +37,28 @@ macro_rules! kernels {
         }
 
         impl Kernels {
-            /// The specification: scalar cells only.
+            /// The specification: scalar cells only. A family whose feature is off does nothing.
             pub const SCALAR: Self =
-                Self { isa: Isa::Scalar, $($family: crate::$family::scalar::run,)* };
+                Self {
+                    isa: Isa::Scalar,
+                    $($family: if cfg!(feature = $feature) {
+                        crate::$family::scalar::run
+                    } else {
+                        |_: &mut crate::$family::Args<'_>| {}
+                    },)*
+                };
 
             /// The cells of a verified instruction set.
             #[must_use]
             pub fn new(verified: Verified) -> Self {
-                Self { isa: verified.isa(), $($family: crate::$family::select(verified),)* }
+                Self {
+                    isa: verified.isa(),
+                    $($family: if cfg!(feature = $feature) {
+                        crate::$family::select(verified)
+                    } else {
+                        |_: &mut crate::$family::Args<'_>| {}
+                    },)*
+                }
             }
 
             $(
@@ -58,18 +73,18 @@ macro_rules! kernels {
 }
 
 kernels! {
-    conv_s8: "Convolution.",
-    pointwise_conv_s8: "1x1 convolution with stride one.",
-    depthwise_conv_s8: "Depthwise convolution.",
-    fully_connected_s8: "Fully connected layer.",
-    add_s8: "Element-wise addition.",
-    avg_pool_s8: "Average pooling.",
-    global_avg_pool_s8: "Global average pooling.",
-    max_pool_s8: "Maximum pooling.",
-    softmax_s8: "Softmax.",
-    pad_s8: "Padding.",
-    clamp_s8: "Activation clamp.",
-    lookup_s8: "Element-wise function by table.",
+    conv_s8 "conv": "Convolution.",
+    pointwise_conv_s8 "pointwise_conv": "1x1 convolution with stride one.",
+    depthwise_conv_s8 "depthwise_conv": "Depthwise convolution.",
+    fully_connected_s8 "fully_connected": "Fully connected layer.",
+    add_s8 "add": "Element-wise addition.",
+    avg_pool_s8 "avg_pool": "Average pooling.",
+    global_avg_pool_s8 "global_avg_pool": "Global average pooling.",
+    max_pool_s8 "max_pool": "Maximum pooling.",
+    softmax_s8 "softmax": "Softmax.",
+    pad_s8 "pad": "Padding.",
+    clamp_s8 "clamp": "Activation clamp.",
+    lookup_s8 "lookup": "Element-wise function by table.",
 }
 
 impl Kernels {

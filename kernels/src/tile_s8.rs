@@ -3,6 +3,8 @@
 
 use crate::{Isa, Layout};
 
+#[cfg(armv7em)]
+pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 
@@ -11,6 +13,7 @@ pub(crate) const fn layout(isa: Isa) -> Layout {
     match isa {
         Isa::Scalar => Layout::PLAIN,
         Isa::Avx2 => AVX2_LAYOUT,
+        Isa::Armv7emDsp => Layout::WOVEN,
     }
 }
 
@@ -41,14 +44,16 @@ pub(crate) const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> us
             }
             row.saturating_mul(pixels).saturating_add(AVX2_SLACK)
         }
+        Isa::Armv7emDsp => armv7em_scratch_bytes(channels, depth),
     }
 }
 
 /// Scratch of a single pixel.
-pub(crate) const fn vector_scratch_bytes(isa: Isa, depth: usize) -> usize {
+pub(crate) const fn vector_scratch_bytes(isa: Isa, channels: usize, depth: usize) -> usize {
     match isa {
         Isa::Scalar => 0,
         Isa::Avx2 => row_bytes(depth).saturating_add(AVX2_SLACK),
+        Isa::Armv7emDsp => armv7em_scratch_bytes(channels, depth),
     }
 }
 
@@ -64,4 +69,14 @@ pub(crate) const AVX2_SLACK: usize = 32;
 /// Bytes of a widened pixel: whole pairs.
 const fn row_bytes(depth: usize) -> usize {
     depth.div_ceil(2).saturating_mul(4)
+}
+
+/// Groups of four channels whose factors are prepared at a time.
+pub(crate) const ARMV7EM_GROUPS: usize = 64;
+
+/// Two pixels, widened and as bytes, and the factors of a panel of channels.
+const fn armv7em_scratch_bytes(channels: usize, depth: usize) -> usize {
+    let (blocks, groups) = (depth.div_ceil(4), channels.div_ceil(4));
+    let groups = if groups < ARMV7EM_GROUPS { groups } else { ARMV7EM_GROUPS };
+    blocks.saturating_add(blocks.div_ceil(2)).saturating_mul(16).saturating_add(64 * groups)
 }

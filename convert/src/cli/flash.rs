@@ -33,6 +33,9 @@ pub(super) struct Args {
     /// Where the board's outputs go.
     #[arg(long, value_name = "Y.npy")]
     output: Option<PathBuf>,
+    /// Counts the instructions of every layer too.
+    #[arg(long)]
+    layers: bool,
     /// How the picture becomes the input. Default: what the blob says.
     #[arg(long, value_name = "RULE")]
     preprocess: Option<Preprocess>,
@@ -62,7 +65,17 @@ struct Report {
     rodata_bytes: u32,
     data_bytes: u32,
     bss_bytes: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    layers: Vec<Layer>,
     log: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Layer {
+    layer: String,
+    kind: &'static str,
+    macs: u64,
+    instructions: u64,
 }
 
 pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
@@ -71,7 +84,7 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
     let inputs = inputs(args, &blob)?;
     let expected = expected(&blob, &inputs)?;
     let progress = |text: &str| output.note(text);
-    let options = Options { progress: &progress, ..Options::default() };
+    let options = Options { progress: &progress, layers: args.layers, ..Options::default() };
     let slices: Vec<&[i8]> = inputs.iter().map(Vec::as_slice).collect();
     let report = flash::flash(blob.bytes(), board, &slices, &options)?;
     if let Some(path) = &args.output {
@@ -100,6 +113,7 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
         rodata_bytes: report.rodata_bytes,
         data_bytes: report.data_bytes,
         bss_bytes: report.bss_bytes,
+        layers: layers(&blob, &report.layers),
         log: report.log,
     };
     output.report(&report, text)?;
@@ -142,5 +156,28 @@ fn text(report: &Report) -> String {
     line("of it without the blob", report.engine_bytes.into());
     line("arena bytes", report.arena_bytes.into());
     line("stack bytes", report.stack_bytes.into());
+    for layer in &report.layers {
+        let Layer { layer, kind, macs, instructions } = layer;
+        text.push_str(&format!(
+            "{:>24}  {:>11} instructions  {:>11} MACs  {layer}\n",
+            kind,
+            grouped(*instructions),
+            grouped(*macs),
+        ));
+    }
     text
+}
+
+/// Counts with what they belong to.
+fn layers(blob: &Blob, counts: &[u64]) -> Vec<Layer> {
+    let model = blob.model();
+    let layer = |(index, &instructions): (usize, &u64)| {
+        Some(Layer {
+            layer: blob.name(index + 1),
+            kind: model.kind(index)?.name(),
+            macs: model.op(index)?.macs(),
+            instructions,
+        })
+    };
+    counts.iter().enumerate().filter_map(layer).collect()
 }

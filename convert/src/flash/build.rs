@@ -8,7 +8,10 @@ use std::{
     process::Stdio,
 };
 
+use mote_engine::Model;
+
 use super::{Board, FlashError, io_error, log::Log, toolchain::Toolchain};
+use crate::emit::AlignedBytes;
 use crate::fetch::cache_dir;
 
 /// Where a board's firmware is built. While it is open no other process builds there.
@@ -56,12 +59,12 @@ impl Workshop {
         self.toolchain.describe()
     }
 
-    /// Builds `classify`, `size` and, when asked, `parity`.
+    /// Builds `binaries` around the blob.
     pub(super) fn build(
         &self,
         blob: &[u8],
         input: &[i8],
-        parity: bool,
+        binaries: &[&str],
     ) -> Result<Images, FlashError> {
         // The same paths every time: cargo then sees whether the contents changed.
         let embedded_blob = self.target.join("embedded.mote");
@@ -70,13 +73,12 @@ impl Workshop {
         write_if_changed(&embedded_blob, blob)?;
         write_if_changed(&embedded_input, &input)?;
 
-        let binaries =
-            if parity { &["classify", "size", "parity"][..] } else { &["classify", "size"] };
         let mut cargo = self.toolchain.cargo("build");
         cargo
             .arg("--release")
             .args(["--package", self.board])
             .args(binaries.iter().flat_map(|binary| ["--bin", binary]))
+            .args(["--no-default-features", "--features", &features(blob)])
             .current_dir(self.sources.join(self.board))
             .env("CARGO_TARGET_DIR", &self.target)
             .env("DEFMT_LOG", "info")
@@ -145,6 +147,20 @@ pub(super) fn sources() -> PathBuf {
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join("firmware-examples"),
         PathBuf::from,
     )
+}
+
+/// The operations and the contract that a blob uses, as features of the engine. Of bytes that are
+/// no blob all of them: the firmware then says what is wrong.
+fn features(blob: &[u8]) -> String {
+    let blob = AlignedBytes::from(blob);
+    let Ok(model) = Model::parse(&blob) else { return "all".to_owned() };
+    let mut features: Vec<String> = (0..model.op_count())
+        .filter_map(|index| Some(format!("mote-engine/{}", model.kind(index)?.name())))
+        .collect();
+    features.push(format!("mote-engine/{}", model.numerics().name()));
+    features.sort_unstable();
+    features.dedup();
+    features.join(",")
 }
 
 fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<(), FlashError> {

@@ -34,6 +34,11 @@ impl Log {
         self.values(key).next()?.parse().ok()
     }
 
+    /// Every value of a key that occurs often.
+    pub(super) fn numbers(&self, key: &str) -> Vec<u64> {
+        self.values(key).filter_map(|value| value.parse().ok()).collect()
+    }
+
     pub(super) fn bytes(&self, key: &str) -> Option<Vec<i8>> {
         hex(self.values(key).next()?)
     }

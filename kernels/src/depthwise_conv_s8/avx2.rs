@@ -3,7 +3,7 @@
 use super::{AVX2_LAYOUT, Args, Operands};
 use crate::isa::x86_64::{Strided, StridedMut, load_8, load_up_to_8, store_up_to_8};
 use crate::requantize::avx2::{Factors, Narrow, float, rescale};
-use crate::{after, after_mut};
+use crate::{Rows, after, after_mut};
 use core::arch::x86_64::*;
 use core::ops::Range;
 
@@ -14,10 +14,13 @@ const TILE: usize = 4;
 /// Same bits as scalar, which also takes over when the layout is another's.
 #[target_feature(enable = "avx2")]
 pub(crate) fn run(args: &mut Args<'_>) {
-    let op = &mut args.0;
-    if op.filter.layout() != AVX2_LAYOUT {
+    if args.0.filter.layout() != AVX2_LAYOUT {
         return super::scalar::run(args);
     }
+    let Some(input) = args.0.input else {
+        return super::by_rows(args, |args| run(args));
+    };
+    let op = &mut args.0;
     let (shape, window) = (op.geometry.output(), op.geometry.window());
     let plain = window.dilation_height == 1 && window.dilation_width == 1;
     let (taps, multiplier) = (window.taps(), shape.channels / op.geometry.input().channels.max(1));
@@ -29,7 +32,7 @@ pub(crate) fn run(args: &mut Args<'_>) {
     let mut first_row = op.first_row;
     for strip in output.chunks_mut(rows * row_len) {
         for (block, weights) in op.filter.data().chunks_exact(8 * taps.max(1)).enumerate() {
-            let block = Block::new(op, 8 * block, weights.as_chunks().0);
+            let block = Block::new(op, input, 8 * block, weights.as_chunks().0);
             let whole = block.channel + 8 <= shape.channels;
             for (y, row) in (first_row..).zip(strip.chunks_exact_mut(row_len)) {
                 match window.stride_width {
@@ -50,6 +53,7 @@ const NEAR: usize = 8 << 10;
 #[derive(Clone, Copy)]
 struct Block<'a> {
     op: &'a Operands<'a>,
+    input: Rows<'a>,
     channel: usize,
     weights: &'a [[i8; 8]],
     bias: __m256i,
@@ -62,9 +66,10 @@ struct Block<'a> {
 impl<'a> Block<'a> {
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn new(op: &'a Operands<'a>, channel: usize, weights: &'a [[i8; 8]]) -> Self {
+    fn new(op: &'a Operands<'a>, input: Rows<'a>, channel: usize, weights: &'a [[i8; 8]]) -> Self {
         Self {
             op,
+            input,
             channel,
             weights,
             bias: op.epilogue.bias_avx2(channel),
@@ -81,7 +86,7 @@ impl<'a> Block<'a> {
     fn row_3x3<const S: usize, const COLUMNS: usize>(&self, y: usize, output: &mut [i8]) {
         let (op, geometry) = (self.op, self.op.geometry);
         let top = geometry.first_row(y);
-        let mut rows = [op.input.row(top), op.input.row(top + 1), op.input.row(top + 2)];
+        let mut rows = [0, 1, 2].map(|tap| self.input.row(top + tap));
         let (mut start, mut weights) = (self.bias, self.columns);
         let pad = Column::pad(op.pad_value);
         if rows.contains(&None) {
@@ -207,7 +212,7 @@ impl<'a> Block<'a> {
     fn input(&self, [y, x]: [usize; 2], tap: usize, multiplier: usize) -> __m128i {
         let (op, kernel_width) = (self.op, self.op.geometry.window().kernel_width.max(1));
         let (ky, kx) = (tap / kernel_width, tap % kernel_width);
-        match op.geometry.tap(&op.input, y, x, ky, kx) {
+        match op.geometry.tap(&self.input, y, x, ky, kx) {
             None => _mm_set1_epi8(op.pad_value),
             Some(pixel) if multiplier == 1 => load_up_to_8(after(pixel, self.channel)),
             Some(pixel) => {

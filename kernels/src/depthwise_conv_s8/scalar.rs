@@ -5,6 +5,9 @@ use crate::pieces_mut;
 
 /// Runs on every machine and reads every layout.
 pub(crate) fn run(args: &mut Args<'_>) {
+    let Some(input) = args.0.input else {
+        return super::by_rows(args, run);
+    };
     let op = &mut args.0;
     let (geometry, window) = (op.geometry, op.geometry.window());
     let outputs = geometry.output().channels;
@@ -21,12 +24,11 @@ pub(crate) fn run(args: &mut Args<'_>) {
                     for ky in 0..window.kernel_height {
                         for kx in 0..window.kernel_width {
                             let value = geometry
-                                .tap(&op.input, op.first_row + y, x, ky, kx)
+                                .tap(&input, op.first_row + y, x, ky, kx)
                                 .and_then(|tap| tap.get(input_channel))
                                 .unwrap_or(&op.pad_value);
                             let weight = op.filter.at(channel, step);
-                            accumulator =
-                                accumulator.wrapping_add(i32::from(*value) * i32::from(weight));
+                            accumulator = accumulator.wrapping_add(i32::from(*value) * weight);
                             step += 1;
                         }
                     }

@@ -33,7 +33,13 @@ impl Setup {
     /// Every way there is, the planned one first.
     pub(crate) fn all(isa: Isa) -> Vec<Self> {
         let planned = Self::planned(isa);
-        let mut all = vec![planned, Self { in_place: true, ..planned }];
+        let in_place = [100, 0, 60].map(|percent| (true, percent));
+        let mut all = vec![planned];
+        all.extend(in_place.map(|(in_place, scratch_percent)| Self {
+            in_place,
+            scratch_percent,
+            ..planned
+        }));
         all.extend([0, 1].map(|slots| Self { ring: Some(slots), ..planned }));
         all.extend([0, 13, 60, 230].map(|scratch_percent| Self { scratch_percent, ..planned }));
         for (channels, depth) in
@@ -41,6 +47,7 @@ impl Setup {
         {
             all.push(Self { layout: Layout::new(channels, depth).ok(), ..planned });
         }
+        all.push(Self { layout: Some(Layout::WOVEN), ..planned });
         all
     }
 }
@@ -115,6 +122,15 @@ impl Random {
             3 => (0..len).map(|_| self.pick(&[-128, -127, -1, 0, 1, 127])).collect(),
             _ => (0..len).map(|_| self.int8()).collect(),
         }
+    }
+
+    /// Mostly as quantizers make them, without -128.
+    fn weights(&mut self, len: usize) -> Vec<i8> {
+        let mut weights = self.int8s(len);
+        if self.below(4) > 0 {
+            weights.iter_mut().for_each(|weight| *weight = (*weight).max(-127));
+        }
+        weights
     }
 
     fn clamp(&mut self) -> Clamp {
@@ -245,12 +261,13 @@ impl Requant {
     }
 }
 
-/// The packed form of a `[channels, depth]` filter.
-fn packed(plain: &[i8], layout: Layout, channels: usize) -> Vec<i8> {
+/// Bytes and layout of a `[channels, depth]` filter; plain where the layout cannot hold it.
+fn packed(plain: &[i8], layout: Layout, channels: usize) -> (Vec<i8>, Layout) {
+    let layout = if layout.holds(plain) { layout } else { Layout::PLAIN };
     let depth = plain.len() / channels;
     let mut packed = vec![0x55; layout.packed_len(channels, depth).unwrap()];
     pack(plain, layout, channels, depth, &mut packed).unwrap();
-    packed
+    (packed, layout)
 }
 
 /// Scratch of some length at the alignment of an arena, full of rubbish.
@@ -375,7 +392,7 @@ impl Case for Conv {
                     Self {
                         geometry,
                         input: random.int8s(geometry.input().checked_len().unwrap()),
-                        filter: random.int8s(outputs * depth),
+                        filter: random.weights(outputs * depth),
                         requant: Requant::new(&mut random, outputs, float, sane),
                         pad_value: random.int8(),
                     }
@@ -388,7 +405,7 @@ impl Case for Conv {
         let Self { geometry, pad_value, .. } = self;
         let channels = geometry.output().channels;
         let layout = setup.layout.unwrap_or(conv_s8::layout(setup.isa, geometry));
-        let filter = packed(&self.filter, layout, channels);
+        let (filter, layout) = packed(&self.filter, layout, channels);
         let filter = Filter::new(&filter, layout, channels, self.filter.len() / channels).unwrap();
         let bytes = conv_s8::scratch_bytes(setup.isa, geometry) * setup.scratch_percent / 100;
         windows(geometry, &self.input, setup.ring, |input, first_row, output| {
@@ -469,7 +486,7 @@ impl Case for DepthwiseConv {
                     Self {
                         geometry,
                         input: random.int8s(geometry.input().checked_len().unwrap()),
-                        filter: random.int8s(outputs * geometry.window().taps()),
+                        filter: random.weights(outputs * geometry.window().taps()),
                         requant: Requant::new(&mut random, outputs, float, sane),
                         pad_value: random.int8(),
                     }
@@ -482,11 +499,9 @@ impl Case for DepthwiseConv {
         let Self { geometry, pad_value, .. } = self;
         let channels = geometry.output().channels;
         let layout = setup.layout.unwrap_or(depthwise_conv_s8::layout(setup.isa, geometry));
-        let filter = packed(&self.filter, layout, channels);
+        let (filter, layout) = packed(&self.filter, layout, channels);
         let filter = Filter::new(&filter, layout, channels, geometry.window().taps()).unwrap();
-        let bytes =
-            depthwise_conv_s8::scratch_bytes(setup.isa, geometry) * setup.scratch_percent / 100;
-        windows(geometry, &self.input, setup.ring, |input, first_row, output| {
+        let run = |bytes: usize, input: Option<Rows<'_>>, first_row, output: &mut [i8]| {
             self.requant.with(|epilogue| {
                 with_scratch(bytes, |scratch| {
                     cell(
@@ -504,6 +519,19 @@ impl Case for DepthwiseConv {
                     );
                 });
             });
+        };
+        if setup.in_place && depthwise_conv_s8::can_run_in_place(geometry) {
+            let mut map = self.input.clone();
+            let ring = depthwise_conv_s8::ring_bytes(geometry);
+            let bytes = depthwise_conv_s8::in_place_scratch_bytes(setup.isa, geometry);
+            run((bytes * setup.scratch_percent / 100).max(ring), None, 0, &mut map);
+            map.truncate(geometry.output().checked_len().unwrap());
+            return map;
+        }
+        let bytes =
+            depthwise_conv_s8::scratch_bytes(setup.isa, geometry) * setup.scratch_percent / 100;
+        windows(geometry, &self.input, setup.ring, |input, first_row, output| {
+            run(bytes, Some(input), first_row, output);
         })
     }
 
@@ -555,7 +583,7 @@ impl Case for PointwiseConv {
                 Self {
                     depth,
                     input: random.int8s(pixels * depth),
-                    filter: random.int8s(channels * depth),
+                    filter: random.weights(channels * depth),
                     requant: Requant::new(&mut random, channels, float, sane),
                 }
             })
@@ -565,7 +593,7 @@ impl Case for PointwiseConv {
     fn run(&self, setup: Setup, cell: &dyn Fn(&mut Self::Args<'_>)) -> Vec<i8> {
         let (depth, channels) = (self.depth, self.requant.bias.len());
         let layout = setup.layout.unwrap_or(pointwise_conv_s8::layout(setup.isa, channels, depth));
-        let filter = packed(&self.filter, layout, channels);
+        let (filter, layout) = packed(&self.filter, layout, channels);
         let filter = Filter::new(&filter, layout, channels, depth).unwrap();
         let bytes = pointwise_conv_s8::scratch_bytes(setup.isa, channels, depth)
             * setup.scratch_percent
@@ -630,7 +658,7 @@ impl Case for FullyConnected {
                 Self(PointwiseConv {
                     depth,
                     input: random.int8s(depth),
-                    filter: random.int8s(channels * depth),
+                    filter: random.weights(channels * depth),
                     requant: Requant::new(&mut random, channels, float, sane),
                 })
             })
@@ -640,7 +668,7 @@ impl Case for FullyConnected {
     fn run(&self, setup: Setup, cell: &dyn Fn(&mut Self::Args<'_>)) -> Vec<i8> {
         let (depth, channels) = (self.0.depth, self.0.requant.bias.len());
         let layout = setup.layout.unwrap_or(fully_connected_s8::layout(setup.isa, channels, depth));
-        let filter = packed(&self.0.filter, layout, channels);
+        let (filter, layout) = packed(&self.0.filter, layout, channels);
         let filter = Filter::new(&filter, layout, channels, depth).unwrap();
         let bytes = fully_connected_s8::scratch_bytes(setup.isa, channels, depth)
             * setup.scratch_percent

@@ -88,6 +88,29 @@ fn filters() {
 }
 
 #[test]
+fn woven_filters() {
+    let layout = Layout::WOVEN;
+    assert_eq!(Layout::from_code(layout.code()), Ok(layout));
+    assert_eq!(Layout::from_code([4, 130]), Err(ShapeError::Layout));
+    assert_eq!(pack(&[-128, 0], layout, 2, 1, &mut [0; 16]), Err(ShapeError::Layout));
+    // Three channels of two steps: negative even channels borrow from the odd ones.
+    let plain = [-1, 127, -127, -127, -5, 6];
+    let mut packed = [0; 16];
+    pack(&plain, layout, 3, 2, &mut packed).unwrap();
+    let filter = Filter::new(&packed, layout, 3, 2).unwrap();
+    let read: Vec<i32> =
+        (0..4).flat_map(|c| (0..4).map(move |s| (c, s))).map(|(c, s)| filter.at(c, s)).collect();
+    assert_eq!(read, [-1, 127, 0, 0, -127, -127, 0, 0, -5, 6, 0, 0, 0, 0, 0, 0]);
+    assert!(filter.tails_are_zero() && filter.odd_channels_are_in_range());
+    // An odd channel of 128, and one of -128.
+    for pair in [[-1, 127], [0, -128]] {
+        packed[..2].copy_from_slice(&pair);
+        let filter = Filter::new(&packed, layout, 3, 2).unwrap();
+        assert!(!filter.odd_channels_are_in_range());
+    }
+}
+
+#[test]
 fn element_wise_and_pools() {
     let clamp = Clamp { min: 1, max: 0 };
     let operands = clamp_s8::Operands { input: None, clamp, output: &mut [0; 3] };

@@ -1,0 +1,39 @@
+//! Armv7E-M: four channels at a time, summed in halves of words (`SXTAB16`).
+
+use super::{Args, rounded_mean};
+use crate::isa::armv7em::sum_columns;
+use crate::pieces_mut;
+
+/// Same bits as scalar.
+pub(crate) fn run(args: &mut Args<'_>) {
+    let op = &mut args.0;
+    let (geometry, window) = (op.geometry, op.geometry.window());
+    let (row_len, channels) = (geometry.output().row_len(), geometry.output().channels);
+    if !channels.is_multiple_of(4) {
+        return super::scalar::run(args);
+    }
+    for (y, row) in pieces_mut(op.output, row_len).enumerate() {
+        let (rows, top) = (geometry.rows_inside(op.first_row + y), op.first_row + y);
+        let top = geometry.first_row(top);
+        for (x, pixel) in pieces_mut(row, channels).enumerate() {
+            let columns = geometry.columns_inside(x);
+            let count = i32::try_from(rows.len() * columns.len()).unwrap_or(0);
+            let left =
+                geometry.first_column(x) + (columns.start * window.dilation_width).cast_signed();
+            let left = left.max(0).unsigned_abs() * channels;
+            for (four, output) in pixel.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                let mut sums = [0; 4];
+                for ky in rows.clone() {
+                    let row = op.input.row(top + (ky * window.dilation_height).cast_signed());
+                    let from = row.and_then(|row| row.get(left + 4 * four..)).unwrap_or(&[]);
+                    let stride = channels * window.dilation_width;
+                    let row = sum_columns(from, stride, columns.len());
+                    for (sum, row) in sums.iter_mut().zip(row) {
+                        *sum += row;
+                    }
+                }
+                *output = sums.map(|sum| op.clamp.apply(rounded_mean(sum, count)));
+            }
+        }
+    }
+}

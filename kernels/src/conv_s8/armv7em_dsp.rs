@@ -1,0 +1,160 @@
+//! Armv7E-M: im2col of a pair of pixels, widened on the way, then the shared tiles.
+
+use super::Args;
+use crate::isa::armv7em::copy;
+use crate::isa::armv7em::window::{MOST_ROWS, WindowRows};
+use crate::tile_s8::armv7em_dsp::{Panel, Tiles, clamp};
+use crate::{Geometry, Rows, Shape, pieces_mut};
+use core::ops::Range;
+
+/// Same bits as scalar, which also takes over when layout or scratch is another's.
+pub(crate) fn run(args: &mut Args<'_>) {
+    let op = &mut args.0;
+    let geometry = op.geometry;
+    let windows = Windows { geometry, input: op.input, pad_value: op.pad_value };
+    let first_row = op.first_row;
+    let tiles = if geometry.window().kernel_height <= MOST_ROWS {
+        Tiles::new(&op.filter, op.epilogue, op.scratch)
+    } else {
+        None
+    };
+    let Some(mut tiles) = tiles else {
+        return super::scalar::run(args);
+    };
+    let mut first = 0;
+    while let Some(mut panel) = tiles.panel(first) {
+        for (y, row) in pieces_mut(op.output, geometry.output().row_len()).enumerate() {
+            let taps = windows.rows(first_row + y);
+            let taps = taps.get(..geometry.window().kernel_height).unwrap_or(&[]);
+            // Nothing when one of them lies in the padding.
+            let whole = WindowRows::new(taps.iter().map_while(|row| *row))
+                .filter(|_| taps.iter().all(Option::is_some));
+            windows.run(taps, whole.as_ref(), &mut panel, row);
+        }
+        first = panel.end();
+    }
+    clamp(op.output, op.epilogue.clamp);
+}
+
+struct Windows<'a> {
+    geometry: Geometry,
+    input: Rows<'a>,
+    pad_value: i8,
+}
+
+impl<'a> Windows<'a> {
+    /// The rows under the windows of output row `y`, `None` in the padding.
+    fn rows(&self, y: usize) -> [Option<&'a [i8]>; MOST_ROWS] {
+        let (window, top) = (self.geometry.window(), self.geometry.first_row(y));
+        let mut rows = [None; MOST_ROWS];
+        for (ky, row) in rows.iter_mut().enumerate().take(window.kernel_height) {
+            *row = self.input.row(top + (ky * window.dilation_height).cast_signed());
+        }
+        rows
+    }
+
+    /// The panel's channels of a row: outputs whose windows lie inside the input at once, those
+    /// at both edges in pairs.
+    fn run(
+        &self,
+        taps: &[Option<&[i8]>],
+        whole: Option<&WindowRows<'_>>,
+        panel: &mut Panel<'_, '_>,
+        output: &mut [i8],
+    ) {
+        let Shape { width, channels, .. } = self.geometry.output();
+        let inside = whole.map_or(0..0, |rows| self.run_inside(rows, panel, output));
+        let mut edges = (0..inside.start).chain(inside.end..width);
+        while let Some(x) = edges.next() {
+            let next = edges.next();
+            let (first, second) = panel.bytes();
+            self.gather(taps, x, first);
+            self.gather(taps, next.unwrap_or(x), second);
+            panel.widen_bytes();
+            let output = output.get_mut(x * channels..).unwrap_or(&mut []);
+            panel.run(next.map(|next| (next - x) * channels), output);
+        }
+    }
+
+    /// Computes as many outputs as it can without a look at the padding, and says which.
+    fn run_inside(
+        &self,
+        rows: &WindowRows<'_>,
+        panel: &mut Panel<'_, '_>,
+        output: &mut [i8],
+    ) -> Range<usize> {
+        let (window, shape) = (self.geometry.window(), self.geometry.input());
+        let Range { start, end } = self.inside();
+        let pairs = (end - start) / 2;
+        let first = self.geometry.first_column(start).max(0).unsigned_abs() * shape.channels;
+        let step = window.stride_width * shape.channels;
+        let len = window.kernel_width * shape.channels;
+        let start_of = start * self.geometry.output().channels;
+        let output = output.get_mut(start_of..).unwrap_or(&mut []);
+        if pairs == 0 || !panel.run_windows(rows, [first, step, len], pairs, output) {
+            return 0..0;
+        }
+        start..start + 2 * pairs
+    }
+
+    /// The outputs of a row whose windows lie inside the input; none where taps lie apart.
+    fn inside(&self) -> Range<usize> {
+        let (window, shape) = (self.geometry.window(), self.geometry.input());
+        let width = self.geometry.output().width;
+        let room = (shape.width + window.pad_left).checked_sub(window.kernel_width);
+        match room {
+            Some(room) if window.dilation_width == 1 => {
+                let stride = window.stride_width.max(1);
+                let start = window.pad_left.div_ceil(stride).min(width);
+                start..(room / stride + 1).min(width).max(start)
+            }
+            _ => 0..0,
+        }
+    }
+
+    /// The window of output `x` as bytes.
+    fn gather(&self, taps: &[Option<&[i8]>], x: usize, to: &mut [i8]) {
+        let (window, shape) = (self.geometry.window(), self.geometry.input());
+        let (channels, start) = (shape.channels, self.geometry.first_column(x));
+        let inside = self.geometry.columns_inside(x);
+        let row_len = window.kernel_width * channels;
+        if window.dilation_width != 1 && inside.len() > 1 {
+            return self.gather_apart(taps, start, inside, to);
+        }
+        let column = start + (inside.start * window.dilation_width).cast_signed();
+        let (first, len) = (column.max(0).unsigned_abs() * channels, inside.len() * channels);
+        for (row, to) in taps.iter().zip(pieces_mut(to, row_len)) {
+            let from = row.and_then(|row| row.get(first..)).and_then(|row| row.get(..len));
+            if let Some(from) = from.filter(|_| len == row_len) {
+                copy(from, to);
+                continue;
+            }
+            to.fill(self.pad_value);
+            let to = to.get_mut(inside.start * channels..).unwrap_or(&mut []);
+            copy(from.unwrap_or(&[]), to);
+        }
+    }
+
+    /// [`gather`](Self::gather) where other columns lie between the taps.
+    fn gather_apart(
+        &self,
+        taps: &[Option<&[i8]>],
+        start: isize,
+        inside: Range<usize>,
+        to: &mut [i8],
+    ) {
+        let (window, channels) = (self.geometry.window(), self.geometry.input().channels);
+        let to = pieces_mut(to, window.kernel_width * channels);
+        for (row, to) in taps.iter().zip(to) {
+            for (kx, to) in pieces_mut(to, channels).enumerate() {
+                let column = start + (kx * window.dilation_width).cast_signed();
+                match row {
+                    Some(row) if inside.contains(&kx) => {
+                        copy(row.get(column.unsigned_abs() * channels..).unwrap_or(&[]), to);
+                    }
+                    _ => to.fill(self.pad_value),
+                }
+            }
+        }
+    }
+}

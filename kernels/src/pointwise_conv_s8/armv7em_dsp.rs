@@ -1,0 +1,18 @@
+//! Armv7E-M: pairs of pixels through the shared tiles.
+
+use super::Args;
+use crate::tile_s8::armv7em_dsp::{Tiles, clamp};
+
+/// Same bits as scalar, which also takes over when layout or scratch is another's.
+pub(crate) fn run(args: &mut Args<'_>) {
+    let op = &mut args.0;
+    let Some(mut tiles) = Tiles::new(&op.filter, op.epilogue, op.scratch) else {
+        return super::scalar::run(args);
+    };
+    let mut first = 0;
+    while let Some(mut panel) = tiles.panel(first) {
+        panel.run_pixels(op.input, op.output);
+        first = panel.end();
+    }
+    clamp(op.output, op.epilogue.clamp);
+}

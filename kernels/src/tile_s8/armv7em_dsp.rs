@@ -1,0 +1,291 @@
+//! Armv7E-M: two pixels by four channels at a time (`SMLAD`), sums in eight registers.
+//!
+//! A word of the woven filter multiplies an even and an odd channel at once; one `SXTB16` more
+//! takes them apart, so that an inner step is 12 instructions for 16 products.
+
+use crate::isa::armv7em::window::WindowRows;
+use crate::isa::armv7em::{
+    FixedGroup, Outputs, Pixels, Steps, Sums, Weights, Windows, strip_fixed, strip_sums, widen,
+};
+#[cfg(target_abi = "eabihf")]
+use crate::isa::armv7em::{FloatGroup, strip_float};
+use crate::requantize::armv7em_dsp::fixed_factors;
+use crate::tile_s8::ARMV7EM_GROUPS;
+use crate::{Clamp, Epilogue, Filter, Layout, Requantize, clamp_s8};
+
+/// Steps whose odd channel keeps within 24 bits: `512 * 128 * 127 < 2^23`.
+const EXACT_BLOCKS: usize = 128;
+
+/// Products of pixels with a filter, channel panel by channel panel.
+pub(crate) struct Tiles<'a> {
+    weights: &'a [Weights],
+    epilogue: Epilogue<'a>,
+    channels: usize,
+    depth: usize,
+    steps: &'a mut [Steps],
+    bytes: &'a mut [Steps],
+    groups: &'a mut [FixedGroup],
+}
+
+/// Clamps the whole output when it is done: the assembly saturates to int8, and narrower ranges
+/// are rare.
+pub(crate) fn clamp(output: &mut [i8], clamp: Clamp) {
+    if clamp != Clamp::NONE {
+        clamp_s8::armv7em_dsp::in_place(output, clamp);
+    }
+}
+
+/// What follows the sums.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Path {
+    Fixed,
+    #[cfg(target_abi = "eabihf")]
+    Float,
+    /// Any depth and any factor: sums go through memory and scalar code.
+    Sums,
+}
+
+/// One panel of up to [`ARMV7EM_GROUPS`] groups, ready for pixels.
+pub(crate) struct Panel<'t, 'a> {
+    tiles: &'t mut Tiles<'a>,
+    weights: &'a [Weights],
+    first: usize,
+    channels: usize,
+    path: Path,
+}
+
+impl<'a> Tiles<'a> {
+    /// `None` when layout, alignment or scratch is another's.
+    pub(crate) fn new(
+        filter: &Filter<'a>,
+        epilogue: Epilogue<'a>,
+        scratch: &'a mut [i8],
+    ) -> Option<Self> {
+        if filter.layout() != Layout::WOVEN {
+            return None;
+        }
+        let weights = bytemuck::try_cast_slice(filter.data()).ok()?;
+        let (channels, depth) = (filter.channels(), filter.depth());
+        let (blocks, groups) = (depth.div_ceil(4), channels.div_ceil(4).min(ARMV7EM_GROUPS));
+        let words = bytemuck::pod_align_to_mut::<i8, [u32; 4]>(scratch).1;
+        let (steps, words) = words.split_at_mut_checked(blocks)?;
+        let (bytes, words) = words.split_at_mut_checked(blocks.div_ceil(2))?;
+        let groups = bytemuck::pod_align_to_mut::<_, FixedGroup>(words).1.get_mut(..groups)?;
+        Some(Self { weights, epilogue, channels, depth, steps, bytes, groups })
+    }
+
+    /// Prepares the panel whose first channel is `first`; `None` behind the last one.
+    pub(crate) fn panel(&mut self, first: usize) -> Option<Panel<'_, 'a>> {
+        let channels = self.channels.checked_sub(first)?.min(4 * self.groups.len());
+        if channels == 0 {
+            return None;
+        }
+        let blocks = self.steps.len();
+        let weights = self.weights.get(first / 4 * blocks..)?;
+        let path = self.prepare(first, channels);
+        Some(Panel { tiles: self, weights, first, channels, path })
+    }
+
+    /// Lays out what follows the sums of a panel, and finds out how it may be computed.
+    fn prepare(&mut self, first: usize, channels: usize) -> Path {
+        if self.steps.len() > EXACT_BLOCKS {
+            return Path::Sums;
+        }
+        let blocks = self.steps.len();
+        let Epilogue { bias, requantize, zero_point, .. } = self.epilogue;
+        let bias = bias.get(first..).unwrap_or(&[]);
+        match requantize {
+            Requantize::FixedPoint { multiplier, shift } if cfg!(feature = "tflite") => {
+                let multiplier = multiplier.get(first..).unwrap_or(&[]);
+                let shift = shift.get(first..).unwrap_or(&[]);
+                let mut tame = true;
+                let factors = bias.iter().zip(multiplier).zip(shift).take(channels);
+                for (to, ((&bias, &multiplier), &shift)) in
+                    self.groups.iter_mut().flatten().zip(factors)
+                {
+                    let factors = (bias, multiplier, shift);
+                    let fixed = fixed_factors(factors, zero_point, 4 * blocks);
+                    tame &= fixed.is_some();
+                    *to = fixed.unwrap_or_default();
+                }
+                if tame { Path::Fixed } else { Path::Sums }
+            }
+            #[cfg(target_abi = "eabihf")]
+            Requantize::Float { scale } if cfg!(feature = "fp32") => {
+                let scale = scale.get(first..).unwrap_or(&[]);
+                let groups: &mut [FloatGroup] = bytemuck::cast_slice_mut(self.groups);
+                let factors = bias.chunks(4).zip(scale.chunks(4)).take(channels.div_ceil(4));
+                for ([to_bias, to_scale], (bias, scale)) in groups.iter_mut().zip(factors) {
+                    for (to, from) in to_bias.iter_mut().zip(bias) {
+                        *to = *from;
+                    }
+                    for (to, from) in to_scale.iter_mut().zip(scale) {
+                        *to = from.to_bits().cast_signed();
+                    }
+                }
+                Path::Float
+            }
+            _ => Path::Sums,
+        }
+    }
+}
+
+impl Panel<'_, '_> {
+    /// Where the next panel starts.
+    pub(crate) const fn end(&self) -> usize {
+        self.first + self.channels
+    }
+
+    /// The two buffers for a pixel's bytes.
+    pub(crate) fn bytes(&mut self) -> (&mut [i8], &mut [i8]) {
+        let bytes: &mut [i8] = bytemuck::cast_slice_mut(self.tiles.bytes);
+        bytes.split_at_mut(bytes.len() / 2)
+    }
+
+    /// Widens what [`bytes`](Self::bytes) holds.
+    pub(crate) fn widen_bytes(&mut self) {
+        let bytes: &[i8] = bytemuck::cast_slice(self.tiles.bytes);
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        widen(first, second, self.tiles.steps);
+    }
+
+    /// Widens parts of two pixels from depth step `4 * block` on: a whole number of blocks.
+    #[inline]
+    fn widen(&mut self, block: usize, blocks: usize, first: &[i8], second: &[i8]) {
+        if let Some(to) = self.tiles.steps.get_mut(block..).and_then(|to| to.get_mut(..blocks)) {
+            widen(first, second, to);
+        }
+    }
+
+    /// Widens two whole pixels.
+    pub(crate) fn widen_pixels(&mut self, first: &[i8], second: &[i8]) {
+        let (blocks, rest) = (self.tiles.depth / 4, self.tiles.depth % 4);
+        self.widen(0, blocks, first, second);
+        if rest > 0 {
+            let [mut a, mut b] = [[0; 4]; 2];
+            for (to, from) in a.iter_mut().zip(first.iter().skip(4 * blocks)) {
+                *to = *from;
+            }
+            for (to, from) in b.iter_mut().zip(second.iter().skip(4 * blocks)) {
+                *to = *from;
+            }
+            self.widen(blocks, 1, &a, &b);
+        }
+    }
+
+    /// The panel's channels of all `pixels`, one after the other in `input`.
+    pub(crate) fn run_pixels(&mut self, input: &[i8], output: &mut [i8]) {
+        let (depth, channels) = (self.tiles.depth.max(1), self.tiles.channels.max(1));
+        let mut done = 0;
+        if depth.is_multiple_of(4) && self.channels.is_multiple_of(4) && self.path != Path::Sums {
+            done = (input.len() / depth) & !1;
+            let output = output.get_mut(self.first..).unwrap_or(&mut []);
+            self.strip(0, self.channels / 4, Pixels::Whole(input), output, channels);
+        }
+        let input = input.get(done * depth..).unwrap_or(&[]).chunks((2 * depth).max(1));
+        let output = output.get_mut(done * channels..).unwrap_or(&mut []);
+        for (input, output) in input.zip(output.chunks_mut((2 * channels).max(1))) {
+            let (pixel, second) = input.split_at(depth.min(input.len()));
+            let second = if second.is_empty() { None } else { Some(second) };
+            self.widen_pixels(pixel, second.unwrap_or(pixel));
+            self.run(second.map(|_| channels), output);
+        }
+    }
+
+    /// The panel's channels of a pixel that was widened before, and of the `second` one, so many
+    /// bytes behind it. `output` starts with the first pixel's first channel of all.
+    pub(crate) fn run(&mut self, second: Option<usize>, output: &mut [i8]) {
+        let Some(output) = output.get_mut(self.first..) else { return };
+        if self.path == Path::Sums {
+            return self.run_sums(second, output);
+        }
+        let (whole, rest) = (self.channels / 4, self.channels % 4);
+        self.strip(0, whole, Pixels::Ready, output, second.unwrap_or(0));
+        if rest > 0 {
+            let mut last = [0; 8];
+            self.strip(whole, 1, Pixels::Ready, &mut last, 4);
+            for (start, from) in places(second).zip(last.chunks(4)) {
+                let to = output.iter_mut().skip(start + 4 * whole);
+                for (to, from) in to.zip(from.iter().take(rest)) {
+                    *to = *from;
+                }
+            }
+        }
+    }
+
+    /// The panel's channels of pairs of windows over `rows`, every `step` bytes from `first` on,
+    /// of `len` bytes a row; false where they have to be gathered.
+    pub(crate) fn run_windows(
+        &mut self,
+        rows: &WindowRows<'_>,
+        [first, step, len]: [usize; 3],
+        pairs: usize,
+        output: &mut [i8],
+    ) -> bool {
+        if !self.channels.is_multiple_of(4) || self.path == Path::Sums {
+            return false;
+        }
+        let channels = self.tiles.channels;
+        let output = output.get_mut(self.first..).unwrap_or(&mut []);
+        let bytes = core::mem::take(&mut self.tiles.bytes);
+        let buffer = bytemuck::cast_slice_mut(bytes);
+        let windows = Pixels::Windows(Windows { rows, first, step, len, pairs, buffer });
+        self.strip(0, self.channels / 4, windows, output, channels);
+        self.tiles.bytes = bytes;
+        true
+    }
+
+    fn strip(
+        &mut self,
+        group: usize,
+        count: usize,
+        pixels: Pixels<'_>,
+        output: &mut [i8],
+        stride: usize,
+    ) {
+        let steps = &mut *self.tiles.steps;
+        let Some(weights) = self.weights.get(group * steps.len()..) else { return };
+        let outputs = Outputs { bytes: output, stride };
+        match self.path {
+            Path::Fixed if cfg!(feature = "tflite") => {
+                let groups = self.tiles.groups.get(group..).and_then(|g| g.get(..count));
+                strip_fixed(steps, weights, groups.unwrap_or(&[]), pixels, outputs);
+            }
+            #[cfg(target_abi = "eabihf")]
+            Path::Float if cfg!(feature = "fp32") => {
+                let groups: &[FloatGroup] = bytemuck::cast_slice(self.tiles.groups);
+                let groups = groups.get(group..).and_then(|g| g.get(..count)).unwrap_or(&[]);
+                let zero_point = self.tiles.epilogue.zero_point;
+                strip_float(steps, weights, groups, zero_point, pixels, outputs);
+            }
+            _ => {}
+        }
+    }
+
+    /// Depth beyond [`EXACT_BLOCKS`] in parts, and any epilogue.
+    fn run_sums(&mut self, second: Option<usize>, output: &mut [i8]) {
+        let blocks = self.tiles.steps.len();
+        let sums: &mut [Sums] = bytemuck::cast_slice_mut(self.tiles.groups);
+        let groups = self.channels.div_ceil(4);
+        for (group, sums) in sums.iter_mut().take(groups).enumerate() {
+            *sums = [[0; 4]; 2];
+            for (part, steps) in self.tiles.steps.chunks_mut(EXACT_BLOCKS).enumerate() {
+                let start = group * blocks + part * EXACT_BLOCKS;
+                let weights = self.weights.get(start..).unwrap_or(&[]);
+                strip_sums(steps, weights, core::slice::from_mut(sums));
+            }
+            for (start, sums) in places(second).zip(sums) {
+                let to = output.get_mut(start + 4 * group..).unwrap_or(&mut []);
+                let channels = (4 * group..self.channels).zip(sums);
+                for (to, (channel, sum)) in to.iter_mut().zip(channels) {
+                    *to = self.tiles.epilogue.apply(self.first + channel, *sum);
+                }
+            }
+        }
+    }
+}
+
+/// Where the outputs of one or two pixels start.
+fn places(second: Option<usize>) -> impl Iterator<Item = usize> {
+    core::iter::once(0).chain(second)
+}
