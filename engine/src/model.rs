@@ -19,6 +19,8 @@ impl<'a> Model<'a> {
     ///
     /// # Errors
     /// [`ParseError`] naming the record that is not sound.
+    // Its frame is gone before a session runs.
+    #[inline(never)]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
         let model = Self { blob: Blob::parse(bytes)? };
         model.prove()?;
@@ -237,7 +239,7 @@ pub struct TensorView {
 }
 
 impl TensorView {
-    const NOTHING: Self =
+    pub(crate) const NOTHING: Self =
         Self { shape: Shape::new(0, 0, 0), offset: 0, scale: 1.0, zero_point: 0, last_use: 0 };
 
     pub(crate) fn new(tensor: &format::Tensor) -> Self {

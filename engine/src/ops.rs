@@ -78,6 +78,7 @@ impl<'a> Op<'a> {
 
     /// Runs in `arena`. A parsed model never yields an error here; a caller that has one anyway
     /// sees which operand did not fit.
+    #[inline(never)]
     pub(crate) fn run(&self, kernels: &Kernels, arena: &mut [i8]) -> Result<(), ShapeError> {
         match self {
             Self::Conv(op) => op.run(kernels, arena),

@@ -2,8 +2,9 @@
 
 use crate::blob::saturating_u32;
 use crate::error::{PlanError, RunError};
-use crate::model::Model;
+use crate::model::{Model, TensorView};
 use crate::observe::Observer;
+use crate::ops::Op;
 use mote_kernels::Kernels;
 
 /// A model, the kernels it runs on and the arena it runs in.
@@ -77,15 +78,16 @@ impl<'m, 'a> Session<'m, 'a> {
     /// [`run`](Self::run) under the eyes of `observer`.
     pub fn run_observed(&mut self, observer: &mut impl Observer) -> &[i8] {
         for index in 0..self.model.op_count() {
-            let (Some(op), Some(output)) = (self.model.op(index), self.model.tensor(index + 1))
-            else {
+            // By reference: a decoded operation is large.
+            let Ok(op) = &Op::decode(self.model.blob(), index, true) else {
                 debug_assert!(false, "a parsed model decodes");
                 continue;
             };
-            observer.before(index, &op);
+            observer.before(index, op);
             let outcome = op.run(&self.kernels, self.arena);
             debug_assert_eq!(outcome, Ok(()), "operation {index} of a parsed model runs");
-            observer.after(index, &op, self.arena.get(output.window()).unwrap_or(&[]));
+            let output = self.model.tensor(index + 1).unwrap_or(TensorView::NOTHING);
+            observer.after(index, op, self.arena.get(output.window()).unwrap_or(&[]));
         }
         self.output()
     }

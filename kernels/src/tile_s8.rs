@@ -74,9 +74,10 @@ const fn row_bytes(depth: usize) -> usize {
 /// Groups of four channels whose factors are prepared at a time.
 pub(crate) const ARMV7EM_GROUPS: usize = 64;
 
-/// Two pixels, widened and as bytes, and the factors of a panel of channels.
+/// Two pixels, 20 bytes for every four steps while they are widened, and the factors of a panel of
+/// channels.
 const fn armv7em_scratch_bytes(channels: usize, depth: usize) -> usize {
     let (blocks, groups) = (depth.div_ceil(4), channels.div_ceil(4));
     let groups = if groups < ARMV7EM_GROUPS { groups } else { ARMV7EM_GROUPS };
-    blocks.saturating_add(blocks.div_ceil(2)).saturating_mul(16).saturating_add(64 * groups)
+    blocks.saturating_mul(20).saturating_add(64 * groups)
 }

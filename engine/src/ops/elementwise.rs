@@ -75,8 +75,8 @@ impl Add {
             zero_point: self.zero_point,
             clamp: self.clamp,
             output,
-        })?;
-        kernels.add_s8(&mut args);
+        });
+        kernels.add_s8(args.as_mut().map_err(|error| *error)?);
         Ok(())
     }
 }
@@ -96,7 +96,8 @@ impl Clamped {
     pub(super) fn run(&self, kernels: &Kernels, arena: &mut [i8]) -> Result<(), ShapeError> {
         let (input, output) = self.place.split_elementwise(arena)?;
         let operands = clamp_s8::Operands { input, clamp: self.clamp, output };
-        kernels.clamp_s8(&mut clamp_s8::Args::new(operands)?);
+        let mut args = clamp_s8::Args::new(operands);
+        kernels.clamp_s8(args.as_mut().map_err(|error| *error)?);
         Ok(())
     }
 }
@@ -117,7 +118,8 @@ impl<'a> Lookup<'a> {
     pub(super) fn run(&self, kernels: &Kernels, arena: &mut [i8]) -> Result<(), ShapeError> {
         let (input, output) = self.place.split_elementwise(arena)?;
         let operands = lookup_s8::Operands { input, table: self.table, output };
-        kernels.lookup_s8(&mut lookup_s8::Args::new(operands)?);
+        let mut args = lookup_s8::Args::new(operands);
+        kernels.lookup_s8(args.as_mut().map_err(|error| *error)?);
         Ok(())
     }
 }
@@ -155,8 +157,8 @@ impl Pad {
             left: self.left,
             value: self.value,
             output,
-        })?;
-        kernels.pad_s8(&mut args);
+        });
+        kernels.pad_s8(args.as_mut().map_err(|error| *error)?);
         Ok(())
     }
 }

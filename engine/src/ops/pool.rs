@@ -37,8 +37,8 @@ impl Pool {
             clamp: self.clamp,
             first_row: 0,
             output,
-        })?;
-        kernels.avg_pool_s8(&mut args);
+        });
+        kernels.avg_pool_s8(args.as_mut().map_err(|error| *error)?);
         Ok(())
     }
 
@@ -50,8 +50,8 @@ impl Pool {
             clamp: self.clamp,
             first_row: 0,
             output,
-        })?;
-        kernels.max_pool_s8(&mut args);
+        });
+        kernels.max_pool_s8(args.as_mut().map_err(|error| *error)?);
         Ok(())
     }
 }
@@ -97,8 +97,8 @@ impl GlobalPool {
             zero_point: self.zero_point,
             clamp: self.clamp,
             output,
-        })?;
-        kernels.global_avg_pool_s8(&mut args);
+        });
+        kernels.global_avg_pool_s8(args.as_mut().map_err(|error| *error)?);
         Ok(())
     }
 }

@@ -42,8 +42,8 @@ impl Softmax {
             left_shift: self.left_shift,
             diff_min: self.diff_min,
             output,
-        })?;
-        kernels.softmax_s8(&mut args);
+        });
+        kernels.softmax_s8(args.as_mut().map_err(|error| *error)?);
         Ok(())
     }
 }

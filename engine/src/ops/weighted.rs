@@ -45,8 +45,8 @@ impl<'a> Conv<'a> {
             first_row: 0,
             output,
             scratch,
-        })?;
-        kernels.conv_s8(&mut args);
+        });
+        kernels.conv_s8(args.as_mut().map_err(|error| *error)?);
         Ok(())
     }
 }
@@ -107,8 +107,8 @@ impl<'a> Depthwise<'a> {
             first_row: 0,
             output,
             scratch,
-        })?;
-        kernels.depthwise_conv_s8(&mut args);
+        });
+        kernels.depthwise_conv_s8(args.as_mut().map_err(|error| *error)?);
         Ok(())
     }
 }
@@ -157,7 +157,8 @@ impl<'a> Matrix<'a> {
         let Windows { input, output, scratch } = self.place.split(arena)?;
         let (filter, epilogue) = (self.filter, self.epilogue);
         let operands = pointwise_conv_s8::Operands { input, filter, epilogue, output, scratch };
-        kernels.pointwise_conv_s8(&mut pointwise_conv_s8::Args::new(operands)?);
+        let mut args = pointwise_conv_s8::Args::new(operands);
+        kernels.pointwise_conv_s8(args.as_mut().map_err(|error| *error)?);
         Ok(())
     }
 
@@ -169,7 +170,8 @@ impl<'a> Matrix<'a> {
         let Windows { input, output, scratch } = self.place.split(arena)?;
         let (filter, epilogue) = (self.filter, self.epilogue);
         let operands = fully_connected_s8::Operands { input, filter, epilogue, output, scratch };
-        kernels.fully_connected_s8(&mut fully_connected_s8::Args::new(operands)?);
+        let mut args = fully_connected_s8::Args::new(operands);
+        kernels.fully_connected_s8(args.as_mut().map_err(|error| *error)?);
         Ok(())
     }
 }

@@ -13,7 +13,8 @@ pub mod input;
 mod panic;
 pub mod stack;
 
-// Linked for their symbols: the critical section that defmt needs, and the global logger.
+// Linked for their symbols: the critical section that defmt needs, the global logger, the vectors.
 use cortex_m as _;
 #[cfg(feature = "semihosting")]
 use defmt_semihosting as _;
+use mote_firmware_vectors as _;

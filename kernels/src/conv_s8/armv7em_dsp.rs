@@ -9,67 +9,53 @@ use core::ops::Range;
 
 /// Same bits as scalar, which also takes over when layout or scratch is another's.
 pub(crate) fn run(args: &mut Args<'_>) {
+    if run_tiles(args).is_none() {
+        super::scalar::run(args);
+    }
+}
+
+/// `None` where scalar has to take over.
+fn run_tiles(args: &mut Args<'_>) -> Option<()> {
     let op = &mut args.0;
-    let geometry = op.geometry;
-    let windows = Windows { geometry, input: op.input, pad_value: op.pad_value };
-    let first_row = op.first_row;
-    let tiles = if geometry.window().kernel_height <= MOST_ROWS {
-        Tiles::new(&op.filter, op.epilogue, op.scratch)
-    } else {
-        None
-    };
-    let Some(mut tiles) = tiles else {
-        return super::scalar::run(args);
-    };
+    let windows = Windows { geometry: &op.geometry, input: &op.input, pad_value: op.pad_value };
+    if op.geometry.window().kernel_height > MOST_ROWS {
+        return None;
+    }
+    let mut tiles = Tiles::new(&op.filter, op.epilogue, op.scratch)?;
     let mut first = 0;
     while let Some(mut panel) = tiles.panel(first) {
-        for (y, row) in pieces_mut(op.output, geometry.output().row_len()).enumerate() {
-            let taps = windows.rows(first_row + y);
-            let taps = taps.get(..geometry.window().kernel_height).unwrap_or(&[]);
-            // Nothing when one of them lies in the padding.
-            let whole = WindowRows::new(taps.iter().map_while(|row| *row))
-                .filter(|_| taps.iter().all(Option::is_some));
-            windows.run(taps, whole.as_ref(), &mut panel, row);
+        for (y, row) in pieces_mut(op.output, op.geometry.output().row_len()).enumerate() {
+            windows.run(op.first_row + y, &mut panel, row);
         }
         first = panel.end();
     }
     clamp(op.output, op.epilogue.clamp);
+    Some(())
 }
 
 struct Windows<'a> {
-    geometry: Geometry,
-    input: Rows<'a>,
+    geometry: &'a Geometry,
+    input: &'a Rows<'a>,
     pad_value: i8,
 }
 
-impl<'a> Windows<'a> {
-    /// The rows under the windows of output row `y`, `None` in the padding.
-    fn rows(&self, y: usize) -> [Option<&'a [i8]>; MOST_ROWS] {
+impl Windows<'_> {
+    /// The panel's channels of output row `y`: outputs whose windows lie inside the input at once,
+    /// those at both edges in pairs.
+    fn run(&self, y: usize, panel: &mut Panel<'_, '_>, output: &mut [i8]) {
         let (window, top) = (self.geometry.window(), self.geometry.first_row(y));
-        let mut rows = [None; MOST_ROWS];
-        for (ky, row) in rows.iter_mut().enumerate().take(window.kernel_height) {
-            *row = self.input.row(top + (ky * window.dilation_height).cast_signed());
-        }
-        rows
-    }
-
-    /// The panel's channels of a row: outputs whose windows lie inside the input at once, those
-    /// at both edges in pairs.
-    fn run(
-        &self,
-        taps: &[Option<&[i8]>],
-        whole: Option<&WindowRows<'_>>,
-        panel: &mut Panel<'_, '_>,
-        output: &mut [i8],
-    ) {
+        let taps = WindowRows::new(
+            (0..window.kernel_height)
+                .map(|ky| self.input.row(top + (ky * window.dilation_height).cast_signed())),
+        );
         let Shape { width, channels, .. } = self.geometry.output();
-        let inside = whole.map_or(0..0, |rows| self.run_inside(rows, panel, output));
+        let inside = if taps.is_whole() { self.run_inside(&taps, panel, output) } else { 0..0 };
         let mut edges = (0..inside.start).chain(inside.end..width);
         while let Some(x) = edges.next() {
             let next = edges.next();
             let (first, second) = panel.bytes();
-            self.gather(taps, x, first);
-            self.gather(taps, next.unwrap_or(x), second);
+            self.gather(&taps, x, first);
+            self.gather(&taps, next.unwrap_or(x), second);
             panel.widen_bytes();
             let output = output.get_mut(x * channels..).unwrap_or(&mut []);
             panel.run(next.map(|next| (next - x) * channels), output);
@@ -113,7 +99,7 @@ impl<'a> Windows<'a> {
     }
 
     /// The window of output `x` as bytes.
-    fn gather(&self, taps: &[Option<&[i8]>], x: usize, to: &mut [i8]) {
+    fn gather(&self, taps: &WindowRows<'_>, x: usize, to: &mut [i8]) {
         let (window, shape) = (self.geometry.window(), self.geometry.input());
         let (channels, start) = (shape.channels, self.geometry.first_column(x));
         let inside = self.geometry.columns_inside(x);
@@ -138,7 +124,7 @@ impl<'a> Windows<'a> {
     /// [`gather`](Self::gather) where other columns lie between the taps.
     fn gather_apart(
         &self,
-        taps: &[Option<&[i8]>],
+        taps: &WindowRows<'_>,
         start: isize,
         inside: Range<usize>,
         to: &mut [i8],

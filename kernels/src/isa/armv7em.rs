@@ -27,9 +27,15 @@ pub(crate) mod window;
 
 use window::WindowRows;
 
-/// Four depth steps of two pixels, widened: pairs `[first pixel, second]` of steps 0 and 2, then
-/// of steps 1 and 3, the order in which `SXTB16` leaves them.
-pub(crate) type Steps = [u32; 4];
+/// Two pixels in blocks of four depth steps. Widened, a block is four words: pairs
+/// `[first pixel, second]` of steps 0 and 2, then of steps 1 and 3, the order in which `SXTB16`
+/// leaves them. Five words a block make room for the bytes to widen as well: they are the last
+/// two fifths, the first pixel's and then the second's, and are read before they are overwritten.
+#[derive(Debug)]
+pub(crate) struct Steps<'a> {
+    pub(crate) words: &'a mut [u32],
+    pub(crate) blocks: usize,
+}
 
 /// Four channels by four steps of [`Layout::WOVEN`](crate::Layout::WOVEN).
 pub(crate) type Weights = [u32; 4];
@@ -45,11 +51,24 @@ pub(crate) type Sums = [[i32; 4]; 2];
 
 /// Widens two pixels from the starts of `first` and `second` until one of the three ends.
 #[inline]
-pub(crate) fn widen(first: &[i8], second: &[i8], to: &mut [Steps]) {
-    let blocks = to.len().min(first.len() / 4).min(second.len() / 4);
+pub(crate) fn widen(first: &[i8], second: &[i8], to: &mut [u32]) {
+    let blocks = (to.len() / 4).min(first.len() / 4).min(second.len() / 4);
     if blocks > 0 {
-        // SAFETY: all three hold `blocks` blocks, of 4, 4 and 16 bytes; `to` is aligned.
+        // SAFETY: all three hold `blocks` blocks, of 4, 4 and 16 bytes.
         unsafe { widen_blocks(first.as_ptr(), second.as_ptr(), to.as_mut_ptr(), blocks) }
+    }
+}
+
+/// Widens the bytes of the last two fifths into the first four, see [`Steps`].
+#[inline]
+pub(crate) fn widen_over(words: &mut [u32]) {
+    let blocks = words.len() / 5;
+    if blocks > 0 {
+        let to = words.as_mut_ptr();
+        let first = to.wrapping_add(3 * blocks).cast_const().cast::<i8>();
+        // SAFETY: block `i` is read at bytes `12 * blocks + 4 * i` and further on, then written up
+        // to `16 * (i + 1)`, which is no byte of a later block as `i + 1 <= blocks`.
+        unsafe { widen_blocks(first, first.wrapping_add(4 * blocks), to, blocks) }
     }
 }
 
@@ -59,7 +78,7 @@ pub(crate) fn widen(first: &[i8], second: &[i8], to: &mut [Steps]) {
 unsafe extern "C" fn widen_blocks(
     first: *const i8,
     second: *const i8,
-    to: *mut Steps,
+    to: *mut u32,
     blocks: usize,
 ) {
     naked_asm!(
@@ -90,7 +109,7 @@ struct Strip {
     /// Where the sums start.
     zeros: [u32; 8],
     /// First block of the widened pixels; their end.
-    steps: [*const Steps; 2],
+    steps: [*const u32; 2],
     /// Blocks by which the first turn of the loop is short of four.
     skip: usize,
     /// Groups that follow the sums, or where the sums go.
@@ -131,7 +150,7 @@ struct Strip {
 pub(crate) const MAGIC: f32 = 12_582_912.0;
 
 /// What a strip reads.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Pixels<'a> {
     /// One pair, widened before.
     Ready,
@@ -142,7 +161,7 @@ pub(crate) enum Pixels<'a> {
 }
 
 /// See [`Pixels::Windows`].
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Windows<'a> {
     pub(crate) rows: &'a WindowRows<'a>,
     /// Where the first window starts in a row, and bytes from one window to the next.
@@ -151,8 +170,6 @@ pub(crate) struct Windows<'a> {
     /// Bytes of a window in a row.
     pub(crate) len: usize,
     pub(crate) pairs: usize,
-    /// Room for two pixels' bytes.
-    pub(crate) buffer: &'a mut [i8],
 }
 
 /// Where the outputs of a strip go.
@@ -164,23 +181,36 @@ pub(crate) struct Outputs<'a> {
     pub(crate) stride: usize,
 }
 
+/// What a strip multiplies, and where its outputs go; none when its sums go to the groups.
+#[derive(Debug)]
+pub(crate) struct Products<'a> {
+    pub(crate) steps: Steps<'a>,
+    pub(crate) weights: &'a [Weights],
+    pub(crate) pixels: Pixels<'a>,
+    pub(crate) outputs: Option<Outputs<'a>>,
+}
+
 impl Strip {
-    /// `None` unless everything lies within its slice.
-    #[inline]
-    fn new(
-        steps: &mut [Steps],
-        weights: &[Weights],
-        groups: *mut u32,
-        count: usize,
-        pixels: Pixels<'_>,
-        outputs: Option<Outputs<'_>>,
-    ) -> Option<Self> {
-        let end = weights.get(..count.checked_mul(steps.len())?)?.as_ptr_range().end;
-        if count == 0 || steps.is_empty() {
+    /// Has `code` compute, unless something does not lie within its slice.
+    ///
+    /// # Safety
+    /// `count` groups of the kind that `code` works on.
+    #[inline(never)] // One frame that holds one `Strip`.
+    unsafe fn run(
+        products: Products<'_>,
+        (groups, count): (*mut u32, usize),
+        bits: i32,
+        code: unsafe extern "C" fn(*mut Self),
+    ) -> Option<()> {
+        let Products { steps: Steps { words, blocks }, weights, pixels, outputs } = products;
+        let end = weights.get(..count.checked_mul(blocks)?)?.as_ptr_range().end;
+        let windows = matches!(pixels, Pixels::Windows(_));
+        if count == 0 || blocks == 0 || words.len() < if windows { 5 } else { 4 } * blocks {
             return None;
         }
-        let depth = 4 * steps.len();
-        let pairs = match &pixels {
+        let widened = words.as_mut_ptr();
+        let depth = 4 * blocks;
+        let pairs = match pixels {
             Pixels::Ready => 1,
             Pixels::Whole(pixels) => pixels.len().checked_div(2 * depth)?,
             Pixels::Windows(windows) => windows.pairs,
@@ -195,15 +225,14 @@ impl Strip {
         if pairs == 0 || stride > 0 && stride < 4 * count {
             return None;
         }
-        let range = steps.as_mut_ptr_range();
         let mut strip = Self {
             zeros: [0; 8],
-            steps: [range.start, range.end],
-            skip: steps.len().wrapping_neg() % 4,
+            steps: [widened, widened.wrapping_add(4 * blocks)],
+            skip: blocks.wrapping_neg() % 4,
             groups,
             outputs: [core::ptr::null_mut(); 2],
             weights: [weights.as_ptr(), end],
-            bits: 0,
+            bits,
             blocks: 0,
             magic: [MAGIC; 4],
             input_second: depth,
@@ -224,71 +253,52 @@ impl Strip {
         match pixels {
             Pixels::Ready => {}
             Pixels::Whole(pixels) => {
-                (strip.input, strip.blocks) = (pixels.as_ptr(), steps.len());
+                (strip.input, strip.blocks) = (pixels.as_ptr(), blocks);
             }
             Pixels::Windows(windows) => {
-                let Windows { rows, first, step, len, pairs, buffer } = windows;
+                let Windows { rows, first, step, len, pairs } = windows;
                 let last = (2 * pairs - 1).checked_mul(step)?.checked_add(first)?;
                 (strip.rows, strip.rows_count) = rows.holding(last, len)?;
-                let fits = len > 0 && len * strip.rows_count <= depth && buffer.len() >= 2 * depth;
-                if !fits {
+                if len == 0 || len * strip.rows_count > depth {
                     return None;
                 }
                 (strip.first, strip.step, strip.row_len) = (first, step, len);
-                (strip.buffer, strip.blocks) = (buffer.as_mut_ptr(), steps.len());
+                (strip.buffer, strip.blocks) = (widened.wrapping_add(3 * blocks).cast(), blocks);
                 strip.row_blocks = if len.is_multiple_of(4) { len / 4 } else { 0 };
             }
         }
-        Some(strip)
+        // SAFETY: every length was checked above; the caller answers for the groups.
+        unsafe { code(&mut strip) }
+        Some(())
     }
 }
 
 /// Pairs of pixels times `groups`, `tflite`: those that were widened before, or whole
 /// `pixels` and windows by way of `steps`. Does nothing when something is shorter than that takes.
 #[inline]
-pub(crate) fn strip_fixed(
-    steps: &mut [Steps],
-    weights: &[Weights],
-    groups: &[FixedGroup],
-    pixels: Pixels<'_>,
-    outputs: Outputs<'_>,
-) {
-    let factors = groups.as_ptr().cast_mut().cast();
-    let strip = Strip::new(steps, weights, factors, groups.len(), pixels, Some(outputs));
-    if let Some(mut strip) = strip {
-        // SAFETY: `Strip` has checked every length; the groups are read only.
-        unsafe { strip_fixed_blocks(&mut strip) }
-    }
+pub(crate) fn strip_fixed(products: Products<'_>, groups: &[FixedGroup]) {
+    let factors = (groups.as_ptr().cast_mut().cast(), groups.len());
+    // SAFETY: groups of its kind, which it only reads.
+    unsafe { Strip::run(products, factors, 0, strip_fixed_blocks) };
 }
 
 /// [`strip_fixed`] for `fp32`.
 #[cfg(target_abi = "eabihf")]
 #[inline]
-pub(crate) fn strip_float(
-    steps: &mut [Steps],
-    weights: &[Weights],
-    groups: &[FloatGroup],
-    zero_point: i8,
-    pixels: Pixels<'_>,
-    outputs: Outputs<'_>,
-) {
-    let factors = groups.as_ptr().cast_mut().cast();
-    let strip = Strip::new(steps, weights, factors, groups.len(), pixels, Some(outputs));
-    if let Some(mut strip) = strip {
-        strip.bits = MAGIC.to_bits().cast_signed() - i32::from(zero_point);
-        // SAFETY: `Strip` has checked every length; the groups are read only.
-        unsafe { strip_float_blocks(&mut strip) }
-    }
+pub(crate) fn strip_float(products: Products<'_>, groups: &[FloatGroup], zero_point: i8) {
+    let factors = (groups.as_ptr().cast_mut().cast(), groups.len());
+    let bits = MAGIC.to_bits().cast_signed() - i32::from(zero_point);
+    // SAFETY: groups of its kind, which it only reads.
+    unsafe { Strip::run(products, factors, bits, strip_float_blocks) };
 }
 
 /// Adds the products of two pixels, widened before, to `sums`.
 #[inline]
-pub(crate) fn strip_sums(steps: &mut [Steps], weights: &[Weights], sums: &mut [Sums]) {
-    let (to, count) = (sums.as_mut_ptr().cast(), sums.len());
-    if let Some(mut strip) = Strip::new(steps, weights, to, count, Pixels::Ready, None) {
-        // SAFETY: `Strip` has checked every length.
-        unsafe { strip_sums_blocks(&mut strip) }
-    }
+pub(crate) fn strip_sums(steps: Steps<'_>, weights: &[Weights], sums: &mut [Sums]) {
+    let to = (sums.as_mut_ptr().cast(), sums.len());
+    let products = Products { steps, weights, pixels: Pixels::Ready, outputs: None };
+    // SAFETY: groups of its kind.
+    unsafe { Strip::run(products, to, 0, strip_sums_blocks) };
 }
 
 /// A pair of steps: 16 products. Even channels in r0 and r2, what both of a pair make in r1 and

@@ -4,6 +4,7 @@ use super::Args;
 use crate::{pieces, pieces_mut};
 
 /// Runs on every machine and reads every layout.
+#[inline(never)] // Where it is a fallback, no other cell carries its frame.
 pub(crate) fn run(args: &mut Args<'_>) {
     let op = &mut args.0;
     let (depth, channels) = (op.filter.depth(), op.filter.channels());

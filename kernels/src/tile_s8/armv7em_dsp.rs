@@ -5,7 +5,8 @@
 
 use crate::isa::armv7em::window::WindowRows;
 use crate::isa::armv7em::{
-    FixedGroup, Outputs, Pixels, Steps, Sums, Weights, Windows, strip_fixed, strip_sums, widen,
+    FixedGroup, Outputs, Pixels, Products, Steps, Sums, Weights, Windows, strip_fixed, strip_sums,
+    widen, widen_over,
 };
 #[cfg(target_abi = "eabihf")]
 use crate::isa::armv7em::{FloatGroup, strip_float};
@@ -22,8 +23,8 @@ pub(crate) struct Tiles<'a> {
     epilogue: Epilogue<'a>,
     channels: usize,
     depth: usize,
-    steps: &'a mut [Steps],
-    bytes: &'a mut [Steps],
+    blocks: usize,
+    words: &'a mut [u32],
     groups: &'a mut [FixedGroup],
 }
 
@@ -67,11 +68,10 @@ impl<'a> Tiles<'a> {
         let weights = bytemuck::try_cast_slice(filter.data()).ok()?;
         let (channels, depth) = (filter.channels(), filter.depth());
         let (blocks, groups) = (depth.div_ceil(4), channels.div_ceil(4).min(ARMV7EM_GROUPS));
-        let words = bytemuck::pod_align_to_mut::<i8, [u32; 4]>(scratch).1;
-        let (steps, words) = words.split_at_mut_checked(blocks)?;
-        let (bytes, words) = words.split_at_mut_checked(blocks.div_ceil(2))?;
-        let groups = bytemuck::pod_align_to_mut::<_, FixedGroup>(words).1.get_mut(..groups)?;
-        Some(Self { weights, epilogue, channels, depth, steps, bytes, groups })
+        let words = bytemuck::pod_align_to_mut::<i8, u32>(scratch).1;
+        let (words, rest) = words.split_at_mut_checked(5 * blocks)?;
+        let groups = bytemuck::pod_align_to_mut::<_, FixedGroup>(rest).1.get_mut(..groups)?;
+        Some(Self { weights, epilogue, channels, depth, blocks, words, groups })
     }
 
     /// Prepares the panel whose first channel is `first`; `None` behind the last one.
@@ -80,18 +80,16 @@ impl<'a> Tiles<'a> {
         if channels == 0 {
             return None;
         }
-        let blocks = self.steps.len();
-        let weights = self.weights.get(first / 4 * blocks..)?;
+        let weights = self.weights.get(first / 4 * self.blocks..)?;
         let path = self.prepare(first, channels);
         Some(Panel { tiles: self, weights, first, channels, path })
     }
 
     /// Lays out what follows the sums of a panel, and finds out how it may be computed.
     fn prepare(&mut self, first: usize, channels: usize) -> Path {
-        if self.steps.len() > EXACT_BLOCKS {
+        if self.blocks > EXACT_BLOCKS {
             return Path::Sums;
         }
-        let blocks = self.steps.len();
         let Epilogue { bias, requantize, zero_point, .. } = self.epilogue;
         let bias = bias.get(first..).unwrap_or(&[]);
         match requantize {
@@ -104,7 +102,7 @@ impl<'a> Tiles<'a> {
                     self.groups.iter_mut().flatten().zip(factors)
                 {
                     let factors = (bias, multiplier, shift);
-                    let fixed = fixed_factors(factors, zero_point, 4 * blocks);
+                    let fixed = fixed_factors(factors, zero_point, 4 * self.blocks);
                     tame &= fixed.is_some();
                     *to = fixed.unwrap_or_default();
                 }
@@ -136,23 +134,24 @@ impl Panel<'_, '_> {
         self.first + self.channels
     }
 
-    /// The two buffers for a pixel's bytes.
+    /// The two buffers for a pixel's bytes. They lie in the way of what widening writes.
     pub(crate) fn bytes(&mut self) -> (&mut [i8], &mut [i8]) {
-        let bytes: &mut [i8] = bytemuck::cast_slice_mut(self.tiles.bytes);
+        let start = 3 * self.tiles.blocks;
+        let bytes = self.tiles.words.get_mut(start..).unwrap_or(&mut []);
+        let bytes: &mut [i8] = bytemuck::cast_slice_mut(bytes);
         bytes.split_at_mut(bytes.len() / 2)
     }
 
     /// Widens what [`bytes`](Self::bytes) holds.
     pub(crate) fn widen_bytes(&mut self) {
-        let bytes: &[i8] = bytemuck::cast_slice(self.tiles.bytes);
-        let (first, second) = bytes.split_at(bytes.len() / 2);
-        widen(first, second, self.tiles.steps);
+        widen_over(self.tiles.words);
     }
 
     /// Widens parts of two pixels from depth step `4 * block` on: a whole number of blocks.
     #[inline]
     fn widen(&mut self, block: usize, blocks: usize, first: &[i8], second: &[i8]) {
-        if let Some(to) = self.tiles.steps.get_mut(block..).and_then(|to| to.get_mut(..blocks)) {
+        let to = self.tiles.words.get_mut(4 * block..).and_then(|to| to.get_mut(..4 * blocks));
+        if let Some(to) = to {
             widen(first, second, to);
         }
     }
@@ -227,11 +226,8 @@ impl Panel<'_, '_> {
         }
         let channels = self.tiles.channels;
         let output = output.get_mut(self.first..).unwrap_or(&mut []);
-        let bytes = core::mem::take(&mut self.tiles.bytes);
-        let buffer = bytemuck::cast_slice_mut(bytes);
-        let windows = Pixels::Windows(Windows { rows, first, step, len, pairs, buffer });
+        let windows = Pixels::Windows(Windows { rows, first, step, len, pairs });
         self.strip(0, self.channels / 4, windows, output, channels);
-        self.tiles.bytes = bytes;
         true
     }
 
@@ -243,20 +239,22 @@ impl Panel<'_, '_> {
         output: &mut [i8],
         stride: usize,
     ) {
-        let steps = &mut *self.tiles.steps;
-        let Some(weights) = self.weights.get(group * steps.len()..) else { return };
-        let outputs = Outputs { bytes: output, stride };
+        let blocks = self.tiles.blocks;
+        let steps = Steps { words: &mut *self.tiles.words, blocks };
+        let Some(weights) = self.weights.get(group * blocks..) else { return };
+        let outputs = Some(Outputs { bytes: output, stride });
+        let products = Products { steps, weights, pixels, outputs };
         match self.path {
             Path::Fixed if cfg!(feature = "tflite") => {
                 let groups = self.tiles.groups.get(group..).and_then(|g| g.get(..count));
-                strip_fixed(steps, weights, groups.unwrap_or(&[]), pixels, outputs);
+                strip_fixed(products, groups.unwrap_or(&[]));
             }
             #[cfg(target_abi = "eabihf")]
             Path::Float if cfg!(feature = "fp32") => {
                 let groups: &[FloatGroup] = bytemuck::cast_slice(self.tiles.groups);
                 let groups = groups.get(group..).and_then(|g| g.get(..count)).unwrap_or(&[]);
                 let zero_point = self.tiles.epilogue.zero_point;
-                strip_float(steps, weights, groups, zero_point, pixels, outputs);
+                strip_float(products, groups, zero_point);
             }
             _ => {}
         }
@@ -264,14 +262,16 @@ impl Panel<'_, '_> {
 
     /// Depth beyond [`EXACT_BLOCKS`] in parts, and any epilogue.
     fn run_sums(&mut self, second: Option<usize>, output: &mut [i8]) {
-        let blocks = self.tiles.steps.len();
+        let blocks = self.tiles.blocks;
         let sums: &mut [Sums] = bytemuck::cast_slice_mut(self.tiles.groups);
         let groups = self.channels.div_ceil(4);
         for (group, sums) in sums.iter_mut().take(groups).enumerate() {
             *sums = [[0; 4]; 2];
-            for (part, steps) in self.tiles.steps.chunks_mut(EXACT_BLOCKS).enumerate() {
+            let widened = self.tiles.words.get_mut(..4 * blocks).unwrap_or(&mut []);
+            for (part, words) in widened.chunks_mut(4 * EXACT_BLOCKS).enumerate() {
                 let start = group * blocks + part * EXACT_BLOCKS;
                 let weights = self.weights.get(start..).unwrap_or(&[]);
+                let steps = Steps { blocks: words.len() / 4, words };
                 strip_sums(steps, weights, core::slice::from_mut(sums));
             }
             for (start, sums) in places(second).zip(sums) {

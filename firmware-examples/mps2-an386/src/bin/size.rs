@@ -10,6 +10,7 @@ use core::hint::black_box;
 
 use cortex_m_rt::entry;
 use mote_engine::{Arena, Kernels, Model, Session, include_model};
+use mote_firmware_vectors as _;
 
 include_model!(mod model = concat!(env!("OUT_DIR"), "/model.mote"));
 
