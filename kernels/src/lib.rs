@@ -81,6 +81,19 @@ fn pieces_mut<T>(slice: &mut [T], len: usize) -> core::slice::ChunksExactMut<'_,
     slice.chunks_exact_mut(len.max(1))
 }
 
+/// Pieces of two slices side by side. `zip` would divide by their lengths once more, where only
+/// inlining proves that they are not zero.
+#[inline]
+fn pieces_of_both<'s>(
+    from: &'s [i8],
+    from_len: usize,
+    to: &'s mut [i8],
+    to_len: usize,
+) -> impl Iterator<Item = (&'s [i8], &'s mut [i8])> {
+    let mut from = pieces(from, from_len);
+    pieces_mut(to, to_len).map_while(move |to| Some((from.next()?, to)))
+}
+
 /// What follows `start`; nothing beyond the end.
 #[cfg(target_arch = "x86_64")]
 #[inline]

@@ -2,14 +2,14 @@
 
 use super::Args;
 use crate::fixed_point::{exp_on_negative_values, reciprocal};
+use crate::pieces_of_both;
 use crate::{Clamp, rounding_divide_by_pot, saturating_rounding_doubling_high_mul};
-use crate::{pieces, pieces_mut};
 
 /// Runs on every machine.
 pub(crate) fn run(args: &mut Args<'_>) {
     let op = &mut args.0;
     let (multiplier, left_shift, diff_min) = (op.multiplier, u32::from(op.left_shift), op.diff_min);
-    for (input, output) in pieces(op.input, op.depth).zip(pieces_mut(op.output, op.depth)) {
+    for (input, output) in pieces_of_both(op.input, op.depth, op.output, op.depth) {
         let max = input.iter().fold(i8::MIN, |max, &value| max.max(value));
         // `exp(beta * scale * (value - max))`, or `None` where it counts as zero.
         let exp = |value: i8| {

@@ -112,12 +112,12 @@ impl<'a> Tiles<'a> {
             Requantize::Float { scale } if cfg!(feature = "fp32") => {
                 let scale = scale.get(first..).unwrap_or(&[]);
                 let groups: &mut [FloatGroup] = bytemuck::cast_slice_mut(self.groups);
-                let factors = bias.chunks(4).zip(scale.chunks(4)).take(channels.div_ceil(4));
-                for ([to_bias, to_scale], (bias, scale)) in groups.iter_mut().zip(factors) {
-                    for (to, from) in to_bias.iter_mut().zip(bias) {
+                let groups = groups.iter_mut().take(channels.div_ceil(4));
+                for (index, [to_bias, to_scale]) in groups.enumerate() {
+                    for (to, from) in to_bias.iter_mut().zip(bias.iter().skip(4 * index)) {
                         *to = *from;
                     }
-                    for (to, from) in to_scale.iter_mut().zip(scale) {
+                    for (to, from) in to_scale.iter_mut().zip(scale.iter().skip(4 * index)) {
                         *to = from.to_bits().cast_signed();
                     }
                 }
@@ -181,9 +181,12 @@ impl Panel<'_, '_> {
             let output = output.get_mut(self.first..).unwrap_or(&mut []);
             self.strip(0, self.channels / 4, Pixels::Whole(input), output, channels);
         }
-        let input = input.get(done * depth..).unwrap_or(&[]).chunks((2 * depth).max(1));
+        let input = input.get(done * depth..).unwrap_or(&[]);
         let output = output.get_mut(done * channels..).unwrap_or(&mut []);
-        for (input, output) in input.zip(output.chunks_mut((2 * channels).max(1))) {
+        // Not zipped: a zip of chunks divides by their length, which only inlining proves not zero.
+        let mut outputs = output.chunks_mut((2 * channels).max(1));
+        for input in input.chunks((2 * depth).max(1)) {
+            let output = outputs.next().unwrap_or(&mut []);
             let (pixel, second) = input.split_at(depth.min(input.len()));
             let second = if second.is_empty() { None } else { Some(second) };
             self.widen_pixels(pixel, second.unwrap_or(pixel));
