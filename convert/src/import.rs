@@ -1,4 +1,4 @@
-//! Files to a [`Graph`]: TFLite, Keras HDF5, and Mote's own ([`model_file`]).
+//! Files to a [`Graph`]: TFLite, Keras HDF5, ONNX, and Mote's own ([`model_file`]).
 //!
 //! The bytes come from strangers. Every size is checked against the file before anything is allocated, recursion is
 //! bounded, weights must be finite, and whatever is wrong or unsupported is a typed error that names the place.
@@ -6,6 +6,7 @@
 pub mod keras;
 #[cfg(test)]
 mod mutations;
+pub mod onnx;
 pub mod tflite;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use crate::files::{FileError, read_bounded};
 use crate::graph::Graph;
 use crate::model_file::{self, ModelFileError};
 use keras::KerasError;
+use onnx::OnnxError;
 use tflite::TfliteError;
 
 /// The largest model file that is read.
@@ -39,6 +41,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Graph, ImportFault> {
     match Format::of(bytes) {
         Some(Format::Tflite) => Ok(tflite::read(bytes)?),
         Some(Format::Keras) => Ok(keras::read(bytes)?),
+        Some(Format::Onnx) => Ok(onnx::read(bytes)?),
         Some(Format::Mote) => Ok(model_file::from_bytes(bytes)?),
         None => Err(ImportFault::Format { guess: guess(bytes) }),
     }
@@ -52,6 +55,8 @@ pub enum Format {
     Tflite,
     /// A Keras model in HDF5.
     Keras,
+    /// An ONNX model.
+    Onnx,
     /// A safetensors file of Mote's own.
     Mote,
 }
@@ -66,6 +71,8 @@ impl Format {
             Some(Self::Keras)
         } else if is_safetensors(bytes) {
             Some(Self::Mote)
+        } else if is_onnx(bytes) {
+            Some(Self::Onnx)
         } else {
             None
         }
@@ -105,6 +112,9 @@ pub enum ImportFault {
     /// A Keras file that is damaged or uses what is not supported.
     #[error("Keras: {0}")]
     Keras(#[from] KerasError),
+    /// An ONNX file that is damaged or uses what is not supported.
+    #[error("ONNX: {0}")]
+    Onnx(#[from] OnnxError),
     /// A file of Mote's own that is damaged or newer than this program.
     #[error("safetensors: {0}")]
     ModelFile(#[from] ModelFileError),
@@ -129,8 +139,12 @@ fn is_safetensors(bytes: &[u8]) -> bool {
     })
 }
 
-const SUPPORTED: &str =
-    "TensorFlow Lite (.tflite), Keras HDF5 (.h5, the full model) and Mote's own (.safetensors)";
+/// A protobuf whose first field is `ir_version`, a small number, and whose second is a field of ModelProto.
+fn is_onnx(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x08, 1..=0x7f, 0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42, ..])
+}
+
+const SUPPORTED: &str = "TensorFlow Lite (.tflite), Keras HDF5 (.h5, the full model), ONNX (.onnx) and Mote's own (.safetensors)";
 
 const HDF5_MAGIC: &[u8] = b"\x89HDF\r\n\x1a\n";
 
