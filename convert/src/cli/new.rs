@@ -17,8 +17,8 @@ use crate::networks::{Network, NetworkError, Options, Top, load_weights};
 /// `mote new mobilenet-v1 --alpha 0.25 --input 32x32x3 --classes 10 -o model.safetensors` writes one to train;
 /// `mote summary model.safetensors` shows its layers. The same seed gives the same file.
 ///
-/// With --weights the layers take the weights of their namesakes in a model of any format, as
-/// Keras' load_weights(by_name=True) does.
+/// With --weights the layers take the weights of their namesakes in a model of any format (.h5,
+/// .onnx, .tflite, .safetensors); where no name is common, one after the other, which all have to fit.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The architecture.
@@ -74,6 +74,8 @@ struct Report {
     preprocess: Option<String>,
     /// Layers that took weights from --weights.
     loaded: Option<usize>,
+    /// Whether they were matched by their order, for want of common names.
+    in_order: bool,
     /// Layers that --weights does not have; they have initial weights.
     missing: Vec<String>,
 }
@@ -108,6 +110,7 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
         macs: graph.total_macs(),
         preprocess: graph.preprocess.map(|preprocess| preprocess.to_string()),
         loaded: loaded.as_ref().map(|loaded| loaded.loaded.len()),
+        in_order: loaded.as_ref().is_some_and(|loaded| loaded.in_order),
         missing: loaded.map(|loaded| loaded.missing).unwrap_or_default(),
     };
     output.report(&report, text)
@@ -130,7 +133,8 @@ fn text(report: &Report) -> String {
         text.push_str(&format!("preprocessing {preprocess}\n"));
     }
     if let Some(loaded) = report.loaded {
-        text.push_str(&format!("{loaded} layers took weights\n"));
+        let how = if report.in_order { "in order, no name being common" } else { "by name" };
+        text.push_str(&format!("{loaded} layers took weights, {how}\n"));
     }
     if !report.missing.is_empty() {
         let missing = report.missing.join(", ");

@@ -184,7 +184,7 @@ impl Graph {
     }
 
     /// The parameters of a layer, in Keras' order.
-    pub(super) fn weights_of(&self, id: NodeId) -> impl Iterator<Item = Weight<'_>> {
+    pub(crate) fn weights_of(&self, id: NodeId) -> impl Iterator<Item = Weight<'_>> {
         let node = self.node(id);
         let channels = self.input_shapes(id).next().map_or(1, |shape| shape.channels());
         node.op.weights().map(move |(role, param)| Weight {

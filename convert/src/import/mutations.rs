@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::from_bytes;
 use super::keras::sample as keras;
+use super::onnx::tests as onnx;
 use super::tflite::sample as tflite;
 use crate::interpret;
 use crate::model_file;
@@ -18,38 +19,42 @@ use crate::testing::shared;
 fn damaged_tflite_files() {
     let shared = ["mlperf_tiny/kws_ref_model.tflite", "mlperf_tiny/pretrainedResnet_quant.tflite"];
     let samples = vec![tflite::int8(), tflite::float()];
-    damage(with(samples, &shared), count(3000));
+    damage(&samples, &real(&shared), count(3000));
 }
 
 #[test]
 fn damaged_keras_files() {
     let shared = ["mlperf_tiny/pretrainedResnet.h5"];
-    damage(with(vec![keras::keras2(), keras::keras3()], &shared), count(1500));
+    damage(&[keras::keras2(), keras::keras3()], &real(&shared), count(1500));
+}
+
+#[test]
+fn damaged_onnx_files() {
+    let samples: Vec<_> = onnx::cases().iter().map(onnx::Case::bytes).collect();
+    damage(&samples, &real(&["cifar10/resnet20_cifar10_bn.onnx"]), count(3000));
 }
 
 #[test]
 fn damaged_model_files() {
     let quantized = model_file::to_bytes(&from_bytes(&tflite::int8()).unwrap()).unwrap();
-    damage(vec![model_file::tests::sample(), quantized], count(3000));
+    damage(&[model_file::tests::sample(), quantized], &[], count(3000));
 }
 
 fn count(usual: u64) -> u64 {
     std::env::var("MOTE_MUTATIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(usual)
 }
 
-fn with(mut samples: Vec<Vec<u8>>, names: &[&str]) -> Vec<Vec<u8>> {
+fn real(names: &[&str]) -> Vec<Vec<u8>> {
     let paths = names.iter().filter_map(|name| shared(&format!("models/{name}")));
-    samples.extend(paths.map(|path| fs::read(path).unwrap()));
-    samples
+    paths.map(|path| fs::read(path).unwrap()).collect()
 }
 
-fn damage(samples: Vec<Vec<u8>>, count: u64) {
+/// The small samples have the same structure as the real ones and are read far faster.
+fn damage(small: &[Vec<u8>], real: &[Vec<u8>], count: u64) {
     for seed in 0..count {
         let mut random = Random(seed.wrapping_add(count).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        // The small samples have the same structure as the large ones and are read far faster.
-        let sample =
-            if random.below(20) == 0 { random.below(samples.len()) } else { random.below(2) };
-        let mut file = samples[sample].clone();
+        let samples = if random.below(20) == 0 && !real.is_empty() { real } else { small };
+        let mut file = samples[random.below(samples.len())].clone();
         for _ in 0..1 + random.below(6) {
             mutate(&mut file, &mut random);
         }

@@ -1,18 +1,30 @@
 //! ONNX models, NCHW, turned to the graph's NHWC.
 //!
-//! Whatever depends on constants alone (the shape arithmetic that exporters leave behind) is computed here.
+//! Whatever depends on constants alone (the shape arithmetic that exporters leave behind) is computed here. A layer is
+//! called what its weights are called without `.weight`, as PyTorch names its modules, else what its node is called.
+//!
+//! # Source
+//! <https://onnx.ai/onnx/operators/>, every version of an operator that exporters write.
 
 mod constant;
+mod dims;
+mod fold;
+mod layout;
 mod ops;
+mod site;
+mod weighted;
+mod window;
 mod wire;
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
-use rten_onnx::onnx::ModelProto;
+use rten_onnx::onnx::{DataType, GraphProto, ModelProto, NodeProto, ValueInfoProto};
 use thiserror::Error;
 
 use crate::graph::{Graph, GraphBuilder, GraphError, NodeId, ParamError, Shape};
 use constant::Tensor;
+use site::Site;
 
 /// Reads an ONNX file.
 ///
@@ -21,56 +33,39 @@ use constant::Tensor;
 pub fn read(file: &[u8]) -> Result<Graph, OnnxError> {
     wire::check(file)?;
     let damaged = |error: rten_onnx::protobuf::ProtobufError| OnnxError::File(error.to_string());
-    let graph = ModelProto::parse_buf(file).map_err(damaged)?.graph;
-    let graph = graph.ok_or_else(|| OnnxError::File("no graph".to_owned()))?;
-    let mut values = HashMap::new();
+    let model = ModelProto::parse_buf(file).map_err(damaged)?;
+    let is_standard = |domain: Option<&str>| matches!(domain, None | Some("" | "ai.onnx"));
+    let standard = model.opset_import.iter().find(|set| is_standard(set.domain.as_deref()));
+    let graph = model.graph.ok_or_else(|| OnnxError::File("no graph".to_owned()))?;
+    let mut importer = Importer {
+        builder: GraphBuilder::new("onnx"),
+        values: HashMap::new(),
+        opset: standard.and_then(|set| set.version).unwrap_or(1),
+        batch: 1,
+        budget: file.len().saturating_add(SMALL),
+    };
     for tensor in &graph.initializer {
         let name = tensor.name.clone().unwrap_or_default();
         let constant =
             Tensor::read(tensor).map_err(|what| OnnxError::Tensor { name: name.clone(), what })?;
-        values.insert(name, Value::Constant(constant));
+        importer.values.insert(name, Value::Constant(Rc::new(constant)));
     }
-    let mut importer = ops::Importer { builder: GraphBuilder::new("onnx"), values };
-    let names = |list: &[rten_onnx::onnx::ValueInfoProto]| -> Vec<String> {
-        list.iter().filter_map(|info| info.name.clone()).collect()
-    };
-    let mut inputs = graph.input.clone();
-    inputs.retain(|info| !importer.values.contains_key(info.name.as_deref().unwrap_or_default()));
-    let [input] = &inputs[..] else {
-        return Err(OnnxError::Interface { what: "inputs", names: names(&inputs) });
-    };
-    let [output] = &names(&graph.output)[..] else {
-        return Err(OnnxError::Interface { what: "outputs", names: names(&graph.output) });
-    };
-    let name = input.name.clone().unwrap_or_default();
-    let dims = input.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref());
-    let dims = dims.and_then(|tensor| tensor.shape.as_ref()).map(|shape| &shape.dim[..]);
-    let sizes: Option<Vec<usize>> = dims
-        .unwrap_or_default()
-        .iter()
-        .skip(1)
-        .map(|dim| usize::try_from(dim.dim_value?).ok().filter(|&size| size > 0))
-        .collect();
-    let value = match sizes.as_deref() {
-        Some(&[channels, height, width]) => {
-            Value::Map(importer.builder.input(&name, Shape::Map { height, width, channels })?)
-        }
-        Some(&[channels]) => Value::Vector(importer.builder.input(&name, Shape::Vector(channels))?),
-        _ => {
-            let what =
-                "its shape must be [batch, channels, height, width] with fixed sizes".to_owned();
-            return Err(OnnxError::Tensor { name, what });
-        }
-    };
-    importer.values.insert(name, value);
+    importer.input(&graph)?;
     for (position, node) in graph.node.iter().enumerate() {
         importer.node(node, position)?;
     }
-    let output = match importer.values.get(output) {
-        Some(&(Value::Map(id) | Value::Flat(id) | Value::Vector(id))) => id,
-        _ => return Err(OnnxError::File(format!("nothing computes the output `{output}`"))),
+    let output = only("outputs", graph.output.iter())?.name.clone().unwrap_or_default();
+    let id = match importer.values.get(&output) {
+        Some(&(Value::Map(id) | Value::Last(id) | Value::Vector(id))) => id,
+        Some(Value::Flat { .. }) => {
+            let what = "is a map flattened channel by channel; end the network with the map or a layer behind it";
+            return Err(OnnxError::Tensor { name: output, what: what.to_owned() });
+        }
+        Some(Value::Constant(_)) | None => {
+            return Err(OnnxError::File(format!("nothing computes the output `{output}`")));
+        }
     };
-    Ok(importer.builder.finish(output)?)
+    Ok(importer.builder.finish(id)?)
 }
 
 /// What an ONNX name stands for.
@@ -78,11 +73,107 @@ pub fn read(file: &[u8]) -> Result<Graph, OnnxError> {
 enum Value {
     /// `[N, C, H, W]`.
     Map(NodeId),
-    /// A map that ONNX has flattened in the order `C, H, W`; still a map here.
-    Flat(NodeId),
+    /// A map that ONNX has turned to `[N, H, W, C]`, as it is here.
+    Last(NodeId),
+    /// A map flattened: ONNX has it in the order `C, H, W`, the node in the order `H, W, C`.
+    Flat { id: NodeId, channels: usize },
     /// `[N, C]`.
     Vector(NodeId),
-    Constant(Tensor),
+    /// Known at import.
+    Constant(Rc<Tensor>),
+}
+
+struct Importer {
+    builder: GraphBuilder,
+    values: HashMap<String, Value>,
+    /// Version of the operators.
+    opset: i64,
+    /// Pictures at once in the file; any number is as one here.
+    batch: usize,
+    /// Values that may still be made from the file's constants: they may be shared, but not without end.
+    budget: usize,
+}
+
+impl Importer {
+    fn input(&mut self, graph: &GraphProto) -> Result<(), OnnxError> {
+        // Before version 4 of the format the initializers were inputs, too.
+        let is_fed = |info: &&ValueInfoProto| {
+            !self.values.contains_key(info.name.as_deref().unwrap_or_default())
+        };
+        let input = only("inputs", graph.input.iter().filter(is_fed))?;
+        let name = input.name.clone().unwrap_or_default();
+        let refuse = |what: &str| OnnxError::Tensor { name: name.clone(), what: what.to_owned() };
+        let tensor = input.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref());
+        match tensor.and_then(|tensor| tensor.elem_type) {
+            None | Some(DataType::FLOAT | DataType::FLOAT16 | DataType::DOUBLE) => {}
+            Some(other) => return Err(refuse(&format!("type {other}; FLOAT is supported"))),
+        }
+        let dims = tensor.and_then(|tensor| tensor.shape.as_ref());
+        let dims = dims.map(|shape| &shape.dim[..]).unwrap_or_default();
+        let size = |value: Option<i64>| usize::try_from(value?).ok().filter(|&size| size > 0);
+        let sizes: Option<Vec<usize>> =
+            dims.iter().skip(1).map(|dim| size(dim.dim_value)).collect();
+        self.batch = dims.first().and_then(|dim| size(dim.dim_value)).unwrap_or(1);
+        let value = match sizes.as_deref() {
+            Some(&[height, width, channels]) if turned_at_once(graph, &name) => {
+                Value::Last(self.builder.input(&name, Shape::Map { height, width, channels })?)
+            }
+            Some(&[channels, height, width]) => {
+                Value::Map(self.builder.input(&name, Shape::Map { height, width, channels })?)
+            }
+            Some(&[channels]) => Value::Vector(self.builder.input(&name, Shape::Vector(channels))?),
+            _ => {
+                let what = "its shape must be [batch, channels, height, width] or [batch, channels], fixed but for \
+                            the batch; export the model with sizes";
+                return Err(refuse(what));
+            }
+        };
+        self.values.insert(name, value);
+        Ok(())
+    }
+
+    fn node(&mut self, node: &NodeProto, position: usize) -> Result<(), OnnxError> {
+        let site = Site::new(node, position, self.opset, &self.values)?;
+        let value = match fold::fold(&site, self.budget)? {
+            Some(tensor) => {
+                self.spend(tensor.len())?;
+                Value::Constant(Rc::new(tensor))
+            }
+            None => self.layer(&site)?,
+        };
+        self.values.insert(node.output.first().cloned().unwrap_or_default(), value);
+        Ok(())
+    }
+
+    fn spend(&mut self, values: usize) -> Result<(), OnnxError> {
+        let excess = || OnnxError::File("its constants grow beyond the file".to_owned());
+        self.budget = self.budget.checked_sub(values).ok_or_else(excess)?;
+        Ok(())
+    }
+}
+
+/// Whether everything that reads the input turns it from `[N, H, W, C]`, as exporters of TensorFlow do.
+fn turned_at_once(graph: &GraphProto, input: &str) -> bool {
+    let mut readers =
+        graph.node.iter().filter(|node| node.input.iter().any(|name| name == input)).peekable();
+    let is_turn = |node: &NodeProto| {
+        node.op_type.as_deref() == Some("Transpose")
+            && node.attribute.iter().any(|attribute| attribute.ints == [0, 3, 1, 2])
+    };
+    readers.peek().is_some() && readers.all(is_turn)
+}
+
+fn only<'a>(
+    what: &'static str,
+    list: impl Iterator<Item = &'a ValueInfoProto>,
+) -> Result<&'a ValueInfoProto, OnnxError> {
+    match list.collect::<Vec<_>>()[..] {
+        [info] => Ok(info),
+        ref list => {
+            let names = list.iter().filter_map(|info| info.name.clone()).collect();
+            Err(OnnxError::Interface { what, names })
+        }
+    }
 }
 
 /// An ONNX file that is damaged or uses what is not supported.
@@ -140,3 +231,9 @@ pub enum OnnxError {
     #[error(transparent)]
     Param(#[from] ParamError),
 }
+
+/// Values that even the smallest file may make.
+const SMALL: usize = 1 << 16;
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,8 +1,10 @@
-//! Weights from one network into another, by the names of the layers.
+//! Weights from one network into another, by the names of the layers or their order.
+
+use std::collections::HashMap;
 
 use thiserror::Error;
 
-use crate::graph::Graph;
+use crate::graph::{Graph, NodeId, WeightRole};
 
 /// What [`load_weights`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,11 +13,15 @@ pub struct Loaded {
     pub loaded: Vec<String>,
     /// Layers with weights that the source does not have; they are as they were.
     pub missing: Vec<String>,
+    /// Whether no name was common and the order decided.
+    pub in_order: bool,
 }
 
 /// Gives every layer of `graph` the weights of the layer of that name in `source`, which may come from any importer;
-/// like Keras' `load_weights(by_name=True)`. Labels stay; the preprocessing and the epsilons of batch norms are taken
-/// over, since the weights were trained with them.
+/// like Keras' `load_weights(by_name=True)`. Where not one layer has a namesake, the first layer with weights takes those
+/// of the first one, the second those of the second, and so on, as Keras' `load_weights` does; `source` may have more
+/// layers behind. Labels stay; the preprocessing and the epsilons of batch norms are taken over, since the weights were
+/// trained with them.
 ///
 /// ```
 /// use mote_convert::networks::{Network, Options, Top, load_weights};
@@ -30,55 +36,83 @@ pub struct Loaded {
 /// ```
 ///
 /// # Errors
-/// When no layer is common to both, or a common layer has other weights; `graph` is then as it was.
+/// When a layer has other weights than its namesake, or, in order, than the layer in its place; `graph` is then as it was.
 pub fn load_weights(graph: &mut Graph, source: &Graph) -> Result<Loaded, LoadError> {
     let mut outcome = Loaded::default();
+    let mut pairs = by_name(graph, source, &mut outcome.missing)?;
+    if pairs.is_empty() {
+        pairs = in_order(graph, source)?;
+        outcome = Loaded { in_order: true, ..Loaded::default() };
+    }
+    for (id, from) in pairs {
+        outcome.loaded.push(graph.node(id).name.clone());
+        graph.copy_weights(id, source.node(from));
+    }
+    graph.preprocess = source.preprocess.or(graph.preprocess);
+    Ok(outcome)
+}
+
+fn by_name(
+    graph: &Graph,
+    source: &Graph,
+    missing: &mut Vec<String>,
+) -> Result<Vec<(NodeId, NodeId)>, LoadError> {
+    let names: HashMap<&str, NodeId> =
+        source.iter().map(|(id, node)| (&node.name[..], id)).collect();
     let mut pairs = Vec::new();
-    let nodes = source.iter().map(|(id, node)| (node.name.as_str(), id));
-    let nodes: std::collections::HashMap<_, _> = nodes.collect();
-    for (id, node) in graph.iter().filter(|(_, node)| node.parameters() > 0) {
-        let Some(&from) = nodes.get(node.name.as_str()) else {
-            outcome.missing.push(node.name.clone());
+    for id in weighty(graph) {
+        let layer = &graph.node(id).name;
+        let Some(&from) = names.get(&layer[..]) else {
+            missing.push(layer.clone());
             continue;
-        };
-        let weights = |graph: &Graph, id| {
-            let weights = graph.weights().filter(move |weight| weight.node == id);
-            weights.map(|weight| (weight.role, weight.keras_shape())).collect::<Vec<_>>()
         };
         let (expected, found) = (weights(graph, id), weights(source, from));
         if expected != found {
-            let list = |weights: Vec<(crate::graph::WeightRole, Vec<usize>)>| {
-                let each = weights.iter().map(|(role, shape)| format!("{} {shape:?}", role.name()));
-                each.collect::<Vec<_>>().join(", ")
-            };
             return Err(LoadError::Layer {
-                layer: node.name.clone(),
+                layer: layer.clone(),
                 network: graph.name().to_owned(),
                 expected: list(expected),
                 source_network: source.name().to_owned(),
                 found: list(found),
             });
         }
-        outcome.loaded.push(node.name.clone());
         pairs.push((id, from));
     }
-    if pairs.is_empty() {
-        let first = |graph: &Graph| {
-            let weighty = graph.nodes().iter().filter(|node| node.parameters() > 0);
-            weighty.take(5).map(|node| node.name.clone()).collect::<Vec<_>>().join(", ")
-        };
-        return Err(LoadError::Nothing {
-            network: graph.name().to_owned(),
-            layers: first(graph),
-            source_network: source.name().to_owned(),
-            source_layers: first(source),
-        });
-    }
-    for (id, from) in pairs {
-        graph.copy_weights(id, source.node(from));
-    }
-    graph.preprocess = source.preprocess.or(graph.preprocess);
-    Ok(outcome)
+    Ok(pairs)
+}
+
+fn in_order(graph: &Graph, source: &Graph) -> Result<Vec<(NodeId, NodeId)>, LoadError> {
+    let mut sources = weighty(source);
+    let pair = |(position, id): (usize, NodeId)| {
+        let from = sources.next();
+        let found = from.map(|from| weights(source, from));
+        match from.filter(|_| found.as_ref() == Some(&weights(graph, id))) {
+            Some(from) => Ok((id, from)),
+            None => Err(LoadError::Order {
+                network: graph.name().to_owned(),
+                source_network: source.name().to_owned(),
+                position,
+                layer: graph.node(id).name.clone(),
+                expected: list(weights(graph, id)),
+                source_layer: from.map_or("nothing".to_owned(), |id| source.node(id).name.clone()),
+                found: found.map(list).unwrap_or_default(),
+            }),
+        }
+    };
+    weighty(graph).enumerate().map(pair).collect()
+}
+
+fn weighty(graph: &Graph) -> impl Iterator<Item = NodeId> {
+    graph.iter().filter(|(_, node)| node.parameters() > 0).map(|(id, _)| id)
+}
+
+fn weights(graph: &Graph, id: NodeId) -> Vec<(WeightRole, Vec<usize>)> {
+    graph.weights_of(id).map(|weight| (weight.role, weight.keras_shape())).collect()
+}
+
+fn list(weights: Vec<(WeightRole, Vec<usize>)>) -> String {
+    let each = weights.iter().map(|(role, shape)| format!("{} {shape:?}", role.name()));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// Weights that do not fit.
@@ -102,18 +136,25 @@ pub enum LoadError {
         /// Roles and shapes of the weights that there are.
         found: String,
     },
-    /// The networks share no layer.
+    /// The networks share no name, and their layers differ.
     #[error(
-        "no layer of {network} ({layers}, ...) has a namesake in {source_network} ({source_layers}, ...)"
+        "no layer of {network} has a namesake in {source_network}, and in order number {position}, `{layer}`, has \
+         {expected} where `{source_layer}` has {found}; build the same architecture"
     )]
-    Nothing {
+    Order {
         /// The network to fill.
         network: String,
-        /// Its first layers.
-        layers: String,
         /// The network with the weights.
         source_network: String,
-        /// Its first layers.
-        source_layers: String,
+        /// Place among the layers with weights.
+        position: usize,
+        /// The layer in it.
+        layer: String,
+        /// Roles and shapes of the weights that it needs.
+        expected: String,
+        /// The source's layer in that place.
+        source_layer: String,
+        /// Roles and shapes of its weights.
+        found: String,
     },
 }

@@ -126,3 +126,43 @@ fn keras_weights_fit() {
     let mut other = Network::CifarResnet(8).build(&options).unwrap();
     assert!(load_weights(&mut other, &source).is_err());
 }
+
+/// The same network with names of another exporter; its output numbered, too.
+fn renamed(graph: Graph) -> Graph {
+    let (mut builder, nodes, output) = graph.into_builder();
+    for (index, mut node) in nodes.into_iter().enumerate() {
+        node.name = format!("node_{index}");
+        builder.push(node).unwrap();
+    }
+    builder.finish(output).unwrap()
+}
+
+#[test]
+fn weights_without_common_names_go_in_order() {
+    let options = |seed, classes| Options {
+        height: 32,
+        width: 32,
+        top: Top::Classes(classes),
+        seed,
+        ..Options::default()
+    };
+    let build = |seed, classes| Network::CifarResnet(8).build(&options(seed, classes)).unwrap();
+    let source = renamed(build(Some(5), 10));
+    let mut graph = build(None, 10);
+    let loaded = load_weights(&mut graph, &source).unwrap();
+    assert!(loaded.in_order && loaded.missing.is_empty());
+    assert!(graph.weights().zip(source.weights()).all(|(a, b)| a.param.data == b.param.data));
+
+    let top = Top::Features(Pooling::Avg);
+    let mut features = Network::CifarResnet(8).build(&Options { top, ..options(None, 0) }).unwrap();
+    assert!(load_weights(&mut features, &source).unwrap().in_order);
+
+    let mut other = build(None, 3);
+    let before = other.clone();
+    let message = load_weights(&mut other, &source).unwrap_err().to_string();
+    let expected = "in order number 19, `fc`, has kernel [64, 3], bias [3] where `node_";
+    assert!(message.contains(expected), "{message}");
+    assert_eq!(other, before);
+    let mut deep = Network::CifarResnet(14).build(&options(None, 10)).unwrap();
+    assert!(load_weights(&mut deep, &source).is_err());
+}

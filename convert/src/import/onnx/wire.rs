@@ -1,5 +1,5 @@
-//! The protobuf frame, checked before it is parsed: every length lies within its message, and nothing nests deeper than
-//! a network without control flow.
+//! The protobuf frame, checked before it is parsed: every length lies within its message, nothing nests deeper than a
+//! network without control flow, and there are not so many messages that they would need far more memory than the file.
 
 use super::OnnxError;
 
@@ -38,10 +38,10 @@ impl Message {
 /// # Errors
 /// A length beyond its message, or a subgraph.
 pub(super) fn check(file: &[u8]) -> Result<(), OnnxError> {
-    walk(file, Message::Model)
+    walk(file, Message::Model, &mut 0)
 }
 
-fn walk(mut bytes: &[u8], message: Message) -> Result<(), OnnxError> {
+fn walk(mut bytes: &[u8], message: Message, count: &mut usize) -> Result<(), OnnxError> {
     while !bytes.is_empty() {
         let key = varint(&mut bytes)?;
         let len = match key & 7 {
@@ -60,7 +60,11 @@ fn walk(mut bytes: &[u8], message: Message) -> Result<(), OnnxError> {
         if key & 7 == 2
             && let Some(message) = message.field(key >> 3)?
         {
-            walk(inner, message)?;
+            *count += 1;
+            if *count > MAX_MESSAGES {
+                return Err(OnnxError::File(format!("more than {MAX_MESSAGES} parts")));
+            }
+            walk(inner, message, count)?;
         }
     }
     Ok(())
@@ -82,3 +86,5 @@ fn varint(bytes: &mut &[u8]) -> Result<u64, OnnxError> {
 fn damaged() -> OnnxError {
     OnnxError::File("a protobuf field ends beyond its message".to_owned())
 }
+
+const MAX_MESSAGES: usize = 1 << 20;
