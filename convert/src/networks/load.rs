@@ -83,15 +83,13 @@ fn by_name(
 
 fn in_order(graph: &Graph, source: &Graph) -> Result<Vec<(NodeId, NodeId)>, LoadError> {
     let mut sources = weighty(source);
-    let pair = |(position, id): (usize, NodeId)| {
+    let pair = |id: NodeId| {
         let from = sources.next();
         let found = from.map(|from| weights(source, from));
         match from.filter(|_| found.as_ref() == Some(&weights(graph, id))) {
             Some(from) => Ok((id, from)),
             None => Err(LoadError::Order {
                 network: graph.name().to_owned(),
-                source_network: source.name().to_owned(),
-                position,
                 layer: graph.node(id).name.clone(),
                 expected: list(weights(graph, id)),
                 source_layer: from.map_or("nothing".to_owned(), |id| source.node(id).name.clone()),
@@ -99,7 +97,7 @@ fn in_order(graph: &Graph, source: &Graph) -> Result<Vec<(NodeId, NodeId)>, Load
             }),
         }
     };
-    weighty(graph).enumerate().map(pair).collect()
+    weighty(graph).map(pair).collect()
 }
 
 fn weighty(graph: &Graph) -> impl Iterator<Item = NodeId> {
@@ -138,17 +136,13 @@ pub enum LoadError {
     },
     /// The networks share no name, and their layers differ.
     #[error(
-        "no layer of {network} has a namesake in {source_network}, and in order number {position}, `{layer}`, has \
-         {expected} where `{source_layer}` has {found}; build the same architecture"
+        "no layer of {network} has a namesake among those of the weights, and in order `{layer}` needs {expected} \
+         where `{source_layer}` has {found}; build the same architecture"
     )]
     Order {
         /// The network to fill.
         network: String,
-        /// The network with the weights.
-        source_network: String,
-        /// Place among the layers with weights.
-        position: usize,
-        /// The layer in it.
+        /// The first layer that does not fit.
         layer: String,
         /// Roles and shapes of the weights that it needs.
         expected: String,

@@ -160,7 +160,7 @@ fn weights_without_common_names_go_in_order() {
     let mut other = build(None, 3);
     let before = other.clone();
     let message = load_weights(&mut other, &source).unwrap_err().to_string();
-    let expected = "in order number 18, `fc`, has kernel [64, 3], bias [3] where `node_";
+    let expected = "in order `fc` needs kernel [64, 3], bias [3] where `node_";
     assert!(message.contains(expected), "{message}");
     assert_eq!(other, before);
     let mut deep = Network::CifarResnet(14).build(&options(None, 10)).unwrap();

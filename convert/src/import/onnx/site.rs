@@ -81,11 +81,14 @@ impl<'a> Site<'a> {
 
     /// All operands, when they are known.
     pub(super) fn constants(&self) -> Option<Vec<&Rc<Tensor>>> {
-        let constant = |value| match value {
-            &Value::Constant(ref tensor) => Some(tensor),
-            _ => None,
-        };
-        self.inputs.iter().flatten().map(constant).collect()
+        let mut constants = Vec::new();
+        for value in self.inputs.iter().flatten() {
+            match value {
+                Value::Constant(tensor) => constants.push(tensor),
+                _ => return None,
+            }
+        }
+        Some(constants)
     }
 
     pub(super) fn constant(&self, index: usize) -> Result<Option<&Tensor>, OnnxError> {
