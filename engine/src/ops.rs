@@ -55,24 +55,32 @@ impl<'a> Op<'a> {
     /// sound.
     pub(crate) fn decode(blob: &Blob<'a>, index: usize, proven: bool) -> Result<Self, OpFault> {
         let record = Record::new(blob, index, proven)?;
-        let kind = OpKind::from_code(record.op.kind)
-            .filter(|kind| kind.is_linked())
-            .ok_or(OpFault::Kind { code: record.op.kind })?;
-        Ok(match kind {
-            OpKind::Conv => Self::Conv(Conv::decode(&record)?),
-            OpKind::PointwiseConv => Self::PointwiseConv(Matrix::decode_pointwise(&record)?),
-            OpKind::DepthwiseConv => Self::DepthwiseConv(Depthwise::decode(&record)?),
-            OpKind::FullyConnected => {
+        let unknown = OpFault::Kind { code: record.op.kind };
+        // What is not linked leaves no code behind: a guard is a constant.
+        Ok(match OpKind::from_code(record.op.kind).ok_or(unknown)? {
+            OpKind::Conv if OpKind::Conv.is_linked() => Self::Conv(Conv::decode(&record)?),
+            OpKind::PointwiseConv if OpKind::PointwiseConv.is_linked() => {
+                Self::PointwiseConv(Matrix::decode_pointwise(&record)?)
+            }
+            OpKind::DepthwiseConv if OpKind::DepthwiseConv.is_linked() => {
+                Self::DepthwiseConv(Depthwise::decode(&record)?)
+            }
+            OpKind::FullyConnected if OpKind::FullyConnected.is_linked() => {
                 Self::FullyConnected(Matrix::decode_fully_connected(&record)?)
             }
-            OpKind::Add => Self::Add(Add::decode(&record)?),
-            OpKind::AvgPool => Self::AvgPool(Pool::decode(&record)?),
-            OpKind::MaxPool => Self::MaxPool(Pool::decode(&record)?),
-            OpKind::GlobalAvgPool => Self::GlobalAvgPool(GlobalPool::decode(&record)?),
-            OpKind::Softmax => Self::Softmax(Softmax::decode(&record)?),
-            OpKind::Pad => Self::Pad(Pad::decode(&record)?),
-            OpKind::Clamp => Self::Clamp(Clamped::decode(&record)?),
-            OpKind::Lookup => Self::Lookup(Lookup::decode(&record)?),
+            OpKind::Add if OpKind::Add.is_linked() => Self::Add(Add::decode(&record)?),
+            OpKind::AvgPool if OpKind::AvgPool.is_linked() => Self::AvgPool(Pool::decode(&record)?),
+            OpKind::MaxPool if OpKind::MaxPool.is_linked() => Self::MaxPool(Pool::decode(&record)?),
+            OpKind::GlobalAvgPool if OpKind::GlobalAvgPool.is_linked() => {
+                Self::GlobalAvgPool(GlobalPool::decode(&record)?)
+            }
+            OpKind::Softmax if OpKind::Softmax.is_linked() => {
+                Self::Softmax(Softmax::decode(&record)?)
+            }
+            OpKind::Pad if OpKind::Pad.is_linked() => Self::Pad(Pad::decode(&record)?),
+            OpKind::Clamp if OpKind::Clamp.is_linked() => Self::Clamp(Clamped::decode(&record)?),
+            OpKind::Lookup if OpKind::Lookup.is_linked() => Self::Lookup(Lookup::decode(&record)?),
+            _ => return Err(unknown),
         })
     }
 
@@ -81,18 +89,23 @@ impl<'a> Op<'a> {
     #[inline(never)]
     pub(crate) fn run(&self, kernels: &Kernels, arena: &mut [i8]) -> Result<(), ShapeError> {
         match self {
-            Self::Conv(op) => op.run(kernels, arena),
-            Self::PointwiseConv(op) => op.run_pointwise(kernels, arena),
-            Self::DepthwiseConv(op) => op.run(kernels, arena),
-            Self::FullyConnected(op) => op.run_fully_connected(kernels, arena),
-            Self::Add(op) => op.run(kernels, arena),
-            Self::AvgPool(op) => op.run_average(kernels, arena),
-            Self::MaxPool(op) => op.run_max(kernels, arena),
-            Self::GlobalAvgPool(op) => op.run(kernels, arena),
-            Self::Softmax(op) => op.run(kernels, arena),
-            Self::Pad(op) => op.run(kernels, arena),
-            Self::Clamp(op) => op.run(kernels, arena),
-            Self::Lookup(op) => op.run(kernels, arena),
+            Self::Conv(op) if OpKind::Conv.is_linked() => op.run(kernels, arena),
+            Self::PointwiseConv(op) if OpKind::PointwiseConv.is_linked() => {
+                op.run_pointwise(kernels, arena)
+            }
+            Self::DepthwiseConv(op) if OpKind::DepthwiseConv.is_linked() => op.run(kernels, arena),
+            Self::FullyConnected(op) if OpKind::FullyConnected.is_linked() => {
+                op.run_fully_connected(kernels, arena)
+            }
+            Self::Add(op) if OpKind::Add.is_linked() => op.run(kernels, arena),
+            Self::AvgPool(op) if OpKind::AvgPool.is_linked() => op.run_average(kernels, arena),
+            Self::MaxPool(op) if OpKind::MaxPool.is_linked() => op.run_max(kernels, arena),
+            Self::GlobalAvgPool(op) if OpKind::GlobalAvgPool.is_linked() => op.run(kernels, arena),
+            Self::Softmax(op) if OpKind::Softmax.is_linked() => op.run(kernels, arena),
+            Self::Pad(op) if OpKind::Pad.is_linked() => op.run(kernels, arena),
+            Self::Clamp(op) if OpKind::Clamp.is_linked() => op.run(kernels, arena),
+            Self::Lookup(op) if OpKind::Lookup.is_linked() => op.run(kernels, arena),
+            _ => Ok(()),
         }
     }
 

@@ -32,8 +32,11 @@ use crate::{Epilogue, Filter, Geometry, Isa, Layout, Rows, ShapeError};
 pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
+mod axes;
 mod in_place;
 pub(crate) mod scalar;
+
+use axes::Axes;
 
 pub(crate) use in_place::by_rows;
 pub use in_place::{can_run_in_place, in_place_scratch_bytes, ring_bytes};
@@ -126,8 +129,9 @@ pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
         Isa::Scalar | Isa::Avx2 => 0,
         // Rows of planes of four channels, and the words of their weights.
         Isa::Armv7emDsp if armv7em_has_planes(geometry) => {
-            let row = armv7em_plane_words(geometry).saturating_mul(16);
-            row.saturating_mul(armv7em_plane_rows(geometry)).saturating_add(192)
+            let axes = Axes::new(geometry);
+            let row = axes.plane_words().saturating_mul(16);
+            row.saturating_mul(axes.plane_rows()).saturating_add(192)
         }
         Isa::Armv7emDsp => 0,
     }
@@ -142,24 +146,4 @@ pub(crate) const fn armv7em_has_planes(geometry: &Geometry) -> bool {
         && window.dilation_width == 1
         && window.stride_width <= 2
         && geometry.input().channels == geometry.output().channels
-}
-
-/// Words of a plane: two columns each, for outputs rounded up to pairs.
-pub(crate) const fn armv7em_plane_words(geometry: &Geometry) -> usize {
-    let pairs = geometry.output().width.div_ceil(2);
-    if geometry.window().stride_width == 2 { 2 * pairs + 1 } else { pairs + 1 }
-}
-
-/// Rows of planes at a time: those of one output at least, then as many as lie within 2 KiB.
-pub(crate) const fn armv7em_plane_rows(geometry: &Geometry) -> usize {
-    let (down, height) = (geometry.window().stride_height, geometry.output().height);
-    // Neither divisor is ever zero, which the optimizer does not know.
-    let more = match 2048_usize.checked_div(armv7em_plane_words(geometry).saturating_mul(16)) {
-        Some(room) if room > 3 => match (room - 3).checked_div(down) {
-            Some(more) => more,
-            None => 0,
-        },
-        _ => 0,
-    };
-    (if more < height { more } else { height - 1 }) * down + 3
 }

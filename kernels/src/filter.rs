@@ -192,7 +192,8 @@ impl<'a> Filter<'a> {
 
     /// Weight of output channel `channel` at depth step `step`; zero outside the matrix.
     #[must_use]
-    #[inline]
+    #[cfg_attr(armv7em, inline(never))] // For fallbacks and proofs, which share it.
+    #[cfg_attr(not(armv7em), inline)]
     pub fn at(&self, channel: usize, step: usize) -> i32 {
         let place = self.layout.index(channel, step, self.depth);
         let byte = |place: usize| self.data.get(place).copied().map_or(0, i32::from);

@@ -169,7 +169,8 @@ impl Geometry {
 
     /// The channels that tap (`ky`, `kx`) of output (`y`, `x`) reads, or `None` in the padding.
     #[must_use]
-    #[inline]
+    #[cfg_attr(armv7em, inline(never))] // For fallbacks only, which share it.
+    #[cfg_attr(not(armv7em), inline)]
     pub fn tap<'a>(
         &self,
         input: &Rows<'a>,
@@ -311,8 +312,14 @@ impl<'a> Rows<'a> {
         self.data.get(slot * row_len..)?.get(..row_len)
     }
 
+    /// What is in memory from `start` bytes on.
+    #[cfg(armv7em)]
+    pub(crate) fn onwards(&self, start: usize) -> Option<&'a [i8]> {
+        self.data.get(start..)
+    }
+
     /// Row `y` and whatever follows it in memory, or `None` in the padding above or below.
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", armv7em))]
     #[inline]
     pub(crate) fn row_onwards(&self, y: isize) -> Option<&'a [i8]> {
         let y = usize::try_from(y).ok().filter(|&y| y < self.shape.height)?;

@@ -188,7 +188,7 @@ fn filter<'a>(
 fn epilogue<'a>(record: &Record<'_, 'a>, channels: usize) -> Result<Epilogue<'a>, OpFault> {
     let op = record.op;
     let requantize = match record.blob.numerics() {
-        Numerics::Tflite => {
+        Numerics::Tflite if Numerics::Tflite.is_linked() => {
             let multiplier = record.table::<i32>(op.multiplier_offset, channels)?;
             let shift = record.table::<i8>(op.shift_offset, channels)?;
             let sound = record.proven
@@ -199,13 +199,15 @@ fn epilogue<'a>(record: &Record<'_, 'a>, channels: usize) -> Result<Epilogue<'a>
             }
             Requantize::FixedPoint { multiplier, shift }
         }
-        Numerics::Fp32 => {
+        Numerics::Fp32 if Numerics::Fp32.is_linked() => {
             let scale = record.table::<f32>(op.multiplier_offset, channels)?;
             if !record.proven && !scale.iter().all(|s| s.is_finite() && *s >= 0.0) {
                 return Err(OpFault::Number);
             }
             Requantize::Float { scale }
         }
+        // A blob of this contract was refused.
+        _ => return Err(OpFault::Number),
     };
     Ok(Epilogue {
         bias: record.table::<i32>(op.bias_offset, channels)?,

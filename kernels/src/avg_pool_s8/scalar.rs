@@ -6,7 +6,7 @@ use crate::pieces_mut;
 /// Runs on every machine.
 pub(crate) fn run(args: &mut Args<'_>) {
     let op = &mut args.0;
-    let (geometry, window) = (op.geometry, op.geometry.window());
+    let (geometry, window) = (&op.geometry, op.geometry.window());
     let (row_len, channels) = (geometry.output().row_len(), geometry.output().channels);
     for (y, row) in pieces_mut(op.output, row_len).enumerate() {
         for (x, pixel) in pieces_mut(row, channels).enumerate() {

@@ -109,15 +109,15 @@ impl Windows<'_> {
         }
         let column = start + (inside.start * window.dilation_width).cast_signed();
         let (first, len) = (column.max(0).unsigned_abs() * channels, inside.len() * channels);
-        for (row, to) in taps.iter().zip(pieces_mut(to, row_len)) {
-            let from = row.and_then(|row| row.get(first..)).and_then(|row| row.get(..len));
-            if let Some(from) = from.filter(|_| len == row_len) {
-                copy(from, to);
-                continue;
-            }
+        if len != row_len || !taps.is_whole() {
             to.fill(self.pad_value);
-            let to = to.get_mut(inside.start * channels..).unwrap_or(&mut []);
-            copy(from.unwrap_or(&[]), to);
+        }
+        let skipped = inside.start * channels;
+        for (row, to) in taps.iter().zip(pieces_mut(to, row_len)) {
+            let from = row.and_then(|row| row.get(first..)?.get(..len));
+            if let (Some(from), Some(to)) = (from, to.get_mut(skipped..)) {
+                copy(from, to);
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use crate::pieces_mut;
 #[inline(never)] // Where it is a fallback, no other cell carries its frame.
 pub(crate) fn run(args: &mut Args<'_>) {
     let op = &mut args.0;
-    let (geometry, window) = (op.geometry, op.geometry.window());
+    let (geometry, window) = (&op.geometry, op.geometry.window());
     let (inputs, outputs) = (geometry.input().channels, geometry.output().channels);
     let row_len = geometry.output().row_len();
     for (y, row) in pieces_mut(op.output, row_len).enumerate() {

@@ -3,12 +3,13 @@
 //! A word holds two neighbouring columns of a channel, so `SMLAD` takes two of a row's three taps.
 //! Three rows of planes lie in a ring in the scratch; each input row is split into it once.
 
+use super::axes::Axes;
 use super::{Args, Operands};
-use crate::isa::armv7em::depthwise::{BLOCK, Factors, Planes, Taps, split};
+use crate::isa::armv7em::depthwise::{BLOCK, Factors, Pixels, Planes, Taps, split};
 use crate::isa::armv7em::{MAGIC, move_to_start};
 use crate::requantize::armv7em_dsp::fixed_factors;
 use crate::tile_s8::armv7em_dsp::clamp;
-use crate::{Epilogue, Geometry, Layout, Requantize, Rescale, Rows, pieces_mut};
+use crate::{Epilogue, Layout, Requantize, Rescale, Rows, pieces_mut};
 
 /// Same bits as scalar, which also takes over for other windows, factors or scratch.
 pub(crate) fn run(args: &mut Args<'_>) {
@@ -22,8 +23,15 @@ pub(crate) fn run(args: &mut Args<'_>) {
 }
 
 fn is_fast(op: &Operands<'_>) -> bool {
-    super::armv7em_has_planes(&op.geometry)
+    let geometry = &op.geometry;
+    // Swapped, a row of the planes needs every row of the input.
+    let is_whole = || {
+        op.input.is_none_or(|input| input.slots() >= geometry.input().height)
+            && Some(op.output.len()) >= geometry.output().checked_len()
+    };
+    super::armv7em_has_planes(geometry)
         && op.filter.layout() == Layout::PLAIN
+        && (!Axes::new(geometry).are_swapped || is_whole())
         && !(cfg!(not(target_abi = "eabihf"))
             && matches!(op.epilogue.requantize, Requantize::Float { .. }))
 }
@@ -32,21 +40,27 @@ fn is_fast(op: &Operands<'_>) -> bool {
 fn run_blocks(op: &mut Operands<'_>) -> Option<()> {
     let channels = op.geometry.output().channels;
     let words = bytemuck::pod_align_to_mut::<i8, u32>(op.scratch).1;
-    let plane = super::armv7em_plane_words(&op.geometry);
-    let rows = super::armv7em_plane_rows(&op.geometry);
+    let axes = Axes::new(&op.geometry);
+    let (plane, rows) = (axes.plane_words(), axes.plane_rows());
     let output_len = op.geometry.output().checked_len()?;
-    let (rows, words) = words.split_at_mut_checked(BLOCK * plane * rows)?;
+    let (planes, words) = words.split_at_mut_checked(BLOCK * plane * rows)?;
     let words = bytemuck::try_cast_slice_mut::<u32, Taps>(words.get_mut(..12 * BLOCK)?).ok()?;
     let taps: &mut [Taps; BLOCK] = words.first_chunk_mut()?;
     let pad = u32::from(i16::from(op.pad_value).cast_unsigned());
-    rows.fill(pad << 16 | pad);
+    planes.fill(pad << 16 | pad);
     let mut block = Block {
-        geometry: op.geometry,
+        axes,
         input: op.input,
+        input_row: op.geometry.input().row_len(),
         pad: pad << 16 | pad,
         first_row: op.first_row,
+        last_row: match op.input {
+            Some(_) if !axes.are_swapped => op.output.len().checked_div(axes.across.bytes[1])?,
+            _ => axes.across.output,
+        },
         float: matches!(op.epilogue.requantize, Requantize::Float { .. }),
         plane,
+        band: (rows - 3).checked_div(axes.across.stride)? + 1,
         first: 0,
         channels: 0,
     };
@@ -58,9 +72,9 @@ fn run_blocks(op: &mut Operands<'_>) -> Option<()> {
             taps.iter_mut().zip(&mut after).enumerate().take(block.channels)
         {
             *after = factors(&op.epilogue, first + index)?;
-            *taps = spread(weights.get(first + index)?, !block.float);
+            *taps = spread(weights.get(first + index)?, !block.float, axes.are_swapped);
         }
-        block.run(rows, taps, &after, op.output);
+        block.run(planes, taps, &after, op.output);
     }
     // In place the input may be longer.
     let len = output_len.min(op.output.len());
@@ -72,18 +86,19 @@ fn run_blocks(op: &mut Operands<'_>) -> Option<()> {
 fn factors(epilogue: &Epilogue<'_>, channel: usize) -> Option<Factors> {
     let bias = *epilogue.bias.get(channel)?;
     match epilogue.requantize.channel(channel) {
-        Rescale::FixedPoint { multiplier, shift } => {
+        Rescale::FixedPoint { multiplier, shift } if cfg!(feature = "tflite") => {
             fixed_factors((bias, multiplier, shift), epilogue.zero_point, 9)
         }
-        Rescale::Float { scale } => {
+        Rescale::Float { scale } if cfg!(feature = "fp32") => {
             let bits = MAGIC.to_bits().cast_signed() - i32::from(epilogue.zero_point);
             Some([bias, scale.to_bits().cast_signed(), bits, 0])
         }
+        _ => None,
     }
 }
 
-/// Nine weights as the words of [`Taps`], perhaps doubled.
-fn spread(weights: &[i8; 9], doubled: bool) -> Taps {
+/// Nine weights as the words of [`Taps`], perhaps doubled, perhaps with rows for columns.
+fn spread(weights: &[i8; 9], doubled: bool, swapped: bool) -> Taps {
     let word = |low: i8, high: i8| {
         let wide = |weight: i8| {
             let weight = i16::from(weight) << u32::from(doubled);
@@ -92,18 +107,26 @@ fn spread(weights: &[i8; 9], doubled: bool) -> Taps {
         wide(low) | wide(high) << 16
     };
     let row = |[a, b, c]: [i8; 3]| [word(a, b), word(c, 0), word(0, a), word(b, c)];
-    let [a, b, c, d, e, f, g, h, i] = *weights;
+    let [a, mut b, mut c, mut d, e, mut f, mut g, mut h, i] = *weights;
+    if swapped {
+        (b, c, d, f, g, h) = (d, g, b, h, c, f);
+    }
     [row([a, b, c]), row([d, e, f]), row([g, h, i])]
 }
 
-/// Up to four channels of all rows.
+/// Up to four channels of all rows; rows and columns are those of the planes.
 struct Block<'a> {
-    geometry: Geometry,
+    axes: Axes,
     input: Option<Rows<'a>>,
+    /// Bytes of a row of the input.
+    input_row: usize,
     pad: u32,
     first_row: usize,
+    last_row: usize,
     float: bool,
     plane: usize,
+    /// Output rows at a time.
+    band: usize,
     first: usize,
     channels: usize,
 }
@@ -116,66 +139,87 @@ impl Block<'_> {
         factors: &[Factors; BLOCK],
         output: &mut [i8],
     ) {
-        let (window, shape) = (self.geometry.window(), self.geometry.output());
-        let (pitch, down) = (BLOCK * self.plane, window.stride_height);
-        // Output rows at a time, and input rows that a band leaves to the next.
-        let held = rows.len() / pitch.max(1);
-        let band = (held.saturating_sub(3) / down.max(1)).saturating_add(1);
+        let Axes { along, across, .. } = self.axes;
+        let (pitch, down, band) = (BLOCK * self.plane, across.stride, self.band);
+        // Input rows that a band leaves to the next.
         let kept = 3_usize.saturating_sub(down);
         // Rows are counted from the top of the padding.
         let mut top = self.first_row * down;
         let mut ready = 0;
-        let last = match self.input {
-            Some(_) => output.len() / shape.row_len().max(1),
-            None => shape.height,
-        };
-        for row in (0..last).step_by(band) {
-            let count = band.min(last - row);
+        for row in (0..self.last_row).step_by(band.max(1)) {
+            let count = band.min(self.last_row - row);
             let needed = (count - 1) * down + 3;
-            for (row, planes) in pieces_mut(rows, pitch).enumerate().take(needed).skip(ready) {
-                self.split(top + row, output, planes);
-            }
+            let fresh = rows.get_mut(ready * pitch..needed * pitch).unwrap_or(&mut []);
+            self.split(top + ready, output, fresh);
             let planes = Planes {
                 rows,
                 plane: self.plane,
-                stride: [down, window.stride_width],
+                stride: [down, along.stride],
                 taps,
                 factors,
                 float: self.float,
             };
-            let start = row * shape.row_len() + self.first;
+            let start = row * across.bytes[1] + self.first;
             let output = output.get_mut(start..).unwrap_or(&mut []);
-            planes.run(self.channels, [count, shape.width], output, shape.channels);
+            let bytes = [across.bytes[1], along.bytes[1]];
+            planes.run(self.channels, [count, along.output], output, bytes);
             top += count * down;
             ready = kept;
             move_to_start(rows, count * down * pitch, kept * pitch);
         }
     }
 
-    /// Splits row `row`, counted from the top of the padding, of the input, or of `map` in place.
+    /// Splits rows from `row` on, counted from the top of the padding, of the input, or of `map` in
+    /// place: as many as there are `planes` for.
     fn split(&self, row: usize, map: &[i8], planes: &mut [u32]) {
-        let (window, shape) = (self.geometry.window(), self.geometry.input());
-        let pixels = match (&self.input, row.checked_sub(window.pad_top)) {
-            (_, None) => None,
-            (Some(input), Some(row)) => input.row(row.cast_signed()),
-            (None, Some(row)) => crate::pieces(map, shape.row_len()).nth(row),
-        };
-        let Some(pixels) = pixels else {
-            planes.fill(self.pad);
-            return;
-        };
-        let pixels = pixels.get(self.first..).unwrap_or(&[]);
-        let columns = shape.width.min((2 * self.plane).saturating_sub(window.pad_left));
-        if self.channels == BLOCK {
-            split(pixels, shape.channels, columns, planes, self.plane, window.pad_left);
-            return;
+        let across = self.axes.across;
+        let pitch = BLOCK * self.plane;
+        let rows = planes.len().checked_div(pitch).unwrap_or(0);
+        // Padding above, rows of the input, padding below.
+        let above = across.pad.saturating_sub(row).min(rows);
+        let first = (row + above).saturating_sub(across.pad);
+        let inside = across.input.saturating_sub(first).min(rows - above);
+        let split = planes.split_at_mut_checked(above * pitch);
+        let Some((padding, planes)) = split else { return };
+        padding.fill(self.pad);
+        let split = planes.split_at_mut_checked(inside * pitch);
+        let Some((planes, padding)) = split else { return };
+        padding.fill(self.pad);
+        match &self.input {
+            None => self.split_rows(map.get(first * across.bytes[0]..), planes),
+            Some(input) if input.slots() * self.input_row >= across.input * across.bytes[0] => {
+                self.split_rows(input.onwards(first * across.bytes[0]), planes);
+            }
+            // A ring.
+            Some(input) => {
+                for (row, planes) in pieces_mut(planes, pitch).enumerate() {
+                    self.split_rows(input.row((first + row).cast_signed()), planes);
+                }
+            }
         }
-        for (channel, plane) in pieces_mut(planes, self.plane).enumerate().take(self.channels) {
-            let halves: &mut [i16] = bytemuck::cast_slice_mut(plane);
-            let to = halves.iter_mut().skip(window.pad_left).take(columns);
-            let from = pixels.iter().skip(channel).step_by(shape.channels.max(1));
-            for (to, from) in to.zip(from) {
-                *to = i16::from(*from);
+    }
+
+    /// Splits rows, one after the other, into `planes`.
+    fn split_rows(&self, pixels: Option<&[i8]>, planes: &mut [u32]) {
+        let Axes { along, across, .. } = self.axes;
+        let pitch = BLOCK * self.plane;
+        let columns = along.input.min((2 * self.plane).saturating_sub(along.pad));
+        let bytes = pixels.and_then(|pixels| pixels.get(self.first..)).unwrap_or(&[]);
+        if self.channels == BLOCK {
+            let rows = planes.len().checked_div(pitch).unwrap_or(0);
+            let stride = [along.bytes[0], across.bytes[0]];
+            let pixels = Pixels { bytes, stride, rows, columns };
+            return split(pixels, planes, self.plane, along.pad);
+        }
+        for (row, planes) in pieces_mut(planes, pitch).enumerate() {
+            let bytes = bytes.get(row * across.bytes[0]..).unwrap_or(&[]);
+            for (channel, plane) in pieces_mut(planes, self.plane).enumerate().take(self.channels) {
+                let halves: &mut [i16] = bytemuck::cast_slice_mut(plane);
+                let to = halves.iter_mut().skip(along.pad).take(columns);
+                let from = bytes.iter().skip(channel).step_by(along.bytes[0].max(1));
+                for (to, from) in to.zip(from) {
+                    *to = i16::from(*from);
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ pub(crate) fn run(args: &mut Args<'_>) {
         return super::by_rows(args, run);
     };
     let op = &mut args.0;
-    let (geometry, window) = (op.geometry, op.geometry.window());
+    let (geometry, window) = (&op.geometry, op.geometry.window());
     let outputs = geometry.output().channels;
     let row_len = geometry.output().row_len();
     let multiplier = outputs.checked_div(geometry.input().channels).unwrap_or(1);

@@ -43,8 +43,20 @@ pub(crate) type Weights = [u32; 4];
 /// What follows the sums of four channels, `tflite`: `[bias * 2, multiplier, rounding, shift]` each.
 pub(crate) type FixedGroup = [[i32; 4]; 4];
 
-/// The same, `fp32`: four biases, then the bits of four scales.
-pub(crate) type FloatGroup = [[i32; 4]; 2];
+/// The same, `fp32`.
+#[cfg(target_abi = "eabihf")]
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(crate) struct FloatGroup {
+    /// Where the sums of either pixel start: the biases of the even channels, once for themselves
+    /// and once for what a pair of channels makes.
+    pub(crate) start: [i32; 8],
+    /// Biases of the odd channels.
+    pub(crate) odd: [i32; 2],
+    pub(crate) scale: [f32; 4],
+    /// [`MAGIC`], with which the assembly loads its first two accumulators.
+    pub(crate) magic: [f32; 2],
+}
 
 /// Sums of four channels of the first pixel, then of the second.
 pub(crate) type Sums = [[i32; 4]; 2];
@@ -322,11 +334,11 @@ macro_rules! pair {
     };
 }
 
-/// A strip around what follows the sums: pairs of pixels, groups of channels, depth steps. The
+/// A strip around what the sums start with and what follows them: pairs of pixels, groups of channels, depth steps. The
 /// innermost loop takes 16 steps a turn, 96 bytes of code for every four, and is entered where as
 /// many are left over.
 macro_rules! strip {
-    ($($then:expr,)*) => {
+    ($start:expr, $($then:expr,)*) => {
         naked_asm!(
             "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
             "sub sp, sp, #148",
@@ -443,11 +455,11 @@ macro_rules! strip {
             "add r11, r10, r11",
             "strd r10, r11, [sp, #48]",
             "ldr r8, [sp, #56]",
-            "ldr r10, [sp, #144]",
-            "str r10, [sp, #44]",
+            "ldr r9, [sp, #144]",
             // A group of channels.
             "6:",
-            "ldmia.w sp, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
+            "str r9, [sp, #44]",
+            $start,
             "ldr r9, [sp, #32]",
             "ldr pc, [sp, #40]",
             ".balign 4",
@@ -463,7 +475,6 @@ macro_rules! strip {
             "sub r7, r7, r6",
             "ldr r9, [sp, #44]",
             $($then,)*
-            "str r9, [sp, #44]",
             "ldr r10, [sp, #60]",
             "cmp r8, r10",
             "bne.w 6b",
@@ -565,6 +576,7 @@ macro_rules! store {
 #[unsafe(naked)]
 unsafe extern "C" fn strip_fixed_blocks(strip: *mut Strip) {
     strip!(
+        "ldmia.w sp, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
         fixed!("r0", "r4", "lsl #1"),
         fixed!("r1", "r5", "asr #7"),
         fixed!("r2", "r6", "lsl #1"),
@@ -573,41 +585,56 @@ unsafe extern "C" fn strip_fixed_blocks(strip: *mut Strip) {
     )
 }
 
-/// Scales four channels of one pixel; the products end up in r0 to r3 or r4 to r7.
+/// Scales four channels of one pixel; `VMLA` rounds the product before it adds, as two
+/// instructions would. The results end up in r0 to r3 or r4 to r7.
 #[cfg(target_abi = "eabihf")]
 macro_rules! float {
-    ($a:literal, $b:literal, $c:literal, $d:literal) => {
+    ($a:literal, $b:literal, $c:literal, $d:literal, $w:literal, $x:literal, $y:literal, $z:literal) => {
         concat!(
-            "vmov s4, s5, ",
+            "vmov s8, s9, ",
             $a,
             ", ",
             $b,
             "\n",
-            "vmov s6, s7, ",
+            "vmov s10, s11, ",
             $c,
             ", ",
             $d,
             "\n",
-            "vldr d4, [sp, #72]\n",
-            "vldr d5, [sp, #80]\n",
-            "vcvt.f32.s32 s4, s4\n",
-            "vcvt.f32.s32 s5, s5\n",
-            "vcvt.f32.s32 s6, s6\n",
-            "vcvt.f32.s32 s7, s7\n",
-            "vmla.f32 s8, s4, s0\n",
-            "vmla.f32 s9, s5, s1\n",
-            "vmla.f32 s10, s6, s2\n",
-            "vmla.f32 s11, s7, s3\n",
+            "vcvt.f32.s32 s8, s8\n",
+            "vcvt.f32.s32 s9, s9\n",
+            "vcvt.f32.s32 s10, s10\n",
+            "vcvt.f32.s32 s11, s11\n",
+            "vmla.f32 ",
+            $w,
+            ", s8, s2\n",
+            "vmla.f32 ",
+            $x,
+            ", s9, s3\n",
+            "vmla.f32 ",
+            $y,
+            ", s10, s4\n",
+            "vmla.f32 ",
+            $z,
+            ", s11, s5\n",
             "vmov ",
             $a,
             ", ",
             $b,
-            ", s8, s9\n",
+            ", ",
+            $w,
+            ", ",
+            $x,
+            "\n",
             "vmov ",
             $c,
             ", ",
             $d,
-            ", s10, s11\n",
+            ", ",
+            $y,
+            ", ",
+            $z,
+            "\n",
             "qsub ",
             $a,
             ", ",
@@ -658,22 +685,21 @@ macro_rules! float {
 #[unsafe(naked)]
 unsafe extern "C" fn strip_float_blocks(strip: *mut Strip) {
     strip!(
+        "ldmia.w r9, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
         // Link-time optimization forgets the target's FPU for code like this.
         ".fpu fpv4-sp-d16",
-        "ldmia r9!, {{r10, r11, r12, lr}}",
-        "vldmia r9!, {{s0, s1, s2, s3}}",
-        "add r0, r10, r0",
-        "add r1, r11, r1, asr #8",
-        "add r2, r12, r2",
-        "add r3, lr, r3, asr #8",
-        "add r4, r10, r4",
-        "add r5, r11, r5, asr #8",
-        "add r6, r12, r6",
-        "add r7, lr, r7, asr #8",
+        "ldrd r10, r11, [r9, #32]!",
+        "vldmia r9!, {{s0, s1, s2, s3, s4, s5, s6, s7}}",
+        "vldr d6, [sp, #72]",
+        "add r1, r10, r1, asr #8",
+        "add r3, r11, r3, asr #8",
+        "add r5, r10, r5, asr #8",
+        "add r7, r11, r7, asr #8",
         "ldr r10, [sp, #64]",
-        // `VMLA` rounds the product before it adds, as two instructions would.
-        float!("r0", "r1", "r2", "r3"),
-        float!("r4", "r5", "r6", "r7"),
+        float!("r0", "r1", "r2", "r3", "s6", "s7", "s12", "s13"),
+        "vldr d6, [sp, #72]",
+        "vldr d7, [sp, #80]",
+        float!("r4", "r5", "r6", "r7", "s12", "s13", "s14", "s15"),
         store!(),
     )
 }
@@ -683,6 +709,7 @@ unsafe extern "C" fn strip_float_blocks(strip: *mut Strip) {
 #[unsafe(naked)]
 unsafe extern "C" fn strip_sums_blocks(strip: *mut Strip) {
     strip!(
+        "ldmia.w sp, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
         "ldmia r9, {{r10, r11, r12, lr}}",
         "add r0, r10, r0",
         "add r1, r11, r1, asr #8",

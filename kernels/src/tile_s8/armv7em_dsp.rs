@@ -9,7 +9,7 @@ use crate::isa::armv7em::{
     widen, widen_over,
 };
 #[cfg(target_abi = "eabihf")]
-use crate::isa::armv7em::{FloatGroup, strip_float};
+use crate::isa::armv7em::{FloatGroup, MAGIC, strip_float};
 use crate::requantize::armv7em_dsp::fixed_factors;
 use crate::tile_s8::ARMV7EM_GROUPS;
 use crate::{Clamp, Epilogue, Filter, Layout, Requantize, clamp_s8};
@@ -112,14 +112,14 @@ impl<'a> Tiles<'a> {
             Requantize::Float { scale } if cfg!(feature = "fp32") => {
                 let scale = scale.get(first..).unwrap_or(&[]);
                 let groups: &mut [FloatGroup] = bytemuck::cast_slice_mut(self.groups);
-                let groups = groups.iter_mut().take(channels.div_ceil(4));
-                for (index, [to_bias, to_scale]) in groups.enumerate() {
-                    for (to, from) in to_bias.iter_mut().zip(bias.iter().skip(4 * index)) {
-                        *to = *from;
-                    }
-                    for (to, from) in to_scale.iter_mut().zip(scale.iter().skip(4 * index)) {
-                        *to = from.to_bits().cast_signed();
-                    }
+                for (index, group) in groups.iter_mut().enumerate().take(channels.div_ceil(4)) {
+                    let bias = |k: usize| bias.get(4 * index + k).copied().unwrap_or(0);
+                    let scale = |k: usize| scale.get(4 * index + k).copied().unwrap_or(0.0);
+                    let (even, next) = (bias(0), bias(2));
+                    group.start = [even, even, next, next, even, even, next, next];
+                    group.odd = [bias(1), bias(3)];
+                    group.scale = [scale(0), scale(1), scale(2), scale(3)];
+                    group.magic = [MAGIC; 2];
                 }
                 Path::Float
             }
@@ -255,9 +255,9 @@ impl Panel<'_, '_> {
             #[cfg(target_abi = "eabihf")]
             Path::Float if cfg!(feature = "fp32") => {
                 let groups: &[FloatGroup] = bytemuck::cast_slice(self.tiles.groups);
-                let groups = groups.get(group..).and_then(|g| g.get(..count)).unwrap_or(&[]);
+                let groups = groups.get(group..).and_then(|g| g.get(..count));
                 let zero_point = self.tiles.epilogue.zero_point;
-                strip_float(products, groups, zero_point);
+                strip_float(products, groups.unwrap_or(&[]), zero_point);
             }
             _ => {}
         }

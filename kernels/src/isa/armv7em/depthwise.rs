@@ -12,48 +12,61 @@ pub(crate) type Taps = [[u32; 4]; 3];
 /// that are doubled; `fp32`: `[bias, bits of the scale, bits of 1.5 * 2^23 less the zero point, 0]`.
 pub(crate) type Factors = [i32; 4];
 
-/// Splits a row of pixels into the planes of its first four channels: `columns` pixels, `stride`
-/// bytes apart, into `planes`, `plane` words each, from column `start` on. Does nothing when
-/// something is shorter than that takes.
-#[inline]
-pub(crate) fn split(
-    pixels: &[i8],
-    stride: usize,
-    columns: usize,
-    planes: &mut [u32],
-    plane: usize,
-    start: usize,
-) {
-    let fits = columns > 0
-        && (columns - 1) * stride + BLOCK <= pixels.len()
+/// Rows of pixels to split into the planes of their first four channels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pixels<'a> {
+    pub(crate) bytes: &'a [i8],
+    /// Bytes from a pixel to the next, and from a row to the next.
+    pub(crate) stride: [usize; 2],
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+}
+
+/// Splits `pixels` into rows of planes, `plane` words each, from column `start` on. Does nothing
+/// when something is shorter than that takes.
+pub(crate) fn split(pixels: Pixels<'_>, planes: &mut [u32], plane: usize, start: usize) {
+    let Pixels { bytes, stride: [pixel, row], rows, columns } = pixels;
+    let fits = rows > 0
+        && columns > 0
+        && (rows - 1) * row + (columns - 1) * pixel + BLOCK <= bytes.len()
         && start + columns <= 2 * plane
-        && BLOCK * plane <= planes.len();
+        && rows * BLOCK * plane <= planes.len();
     if fits {
         let to = planes.as_mut_ptr().wrapping_add(start / 2);
+        let counts = [columns, start & 1, rows, row, 4 * BLOCK * plane];
         // SAFETY: the pixels and the planes hold what is read and written, by the comparisons.
-        unsafe { split_columns(pixels.as_ptr(), stride, to, 4 * plane, columns, start & 1) }
+        unsafe { split_rows(bytes.as_ptr(), pixel, to, 4 * plane, &counts) }
     }
 }
 
+/// `counts`: columns, 1 when the first one is the second of its word, rows, bytes from a row to
+/// the next in the pixels and in the planes.
+///
 /// # Safety
-/// As [`split`] checks; `odd` when the first column is the second of its word.
+/// As [`split`] checks.
 #[unsafe(naked)]
-unsafe extern "C" fn split_columns(
+unsafe extern "C" fn split_rows(
     pixels: *const i8,
     stride: usize,
     to: *mut u32,
     plane_bytes: usize,
-    columns: usize,
-    odd: usize,
+    counts: &[usize; 5],
 ) {
     naked_asm!(
         "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        "sub sp, sp, #12",
+        "ldr lr, [sp, #48]",
+        "ldr r4, [lr, #8]",
+        "str r4, [sp, #8]",
+        // A row.
+        "2:",
+        "strd r0, r2, [sp]",
         "add r8, r2, r3",
         "add r9, r8, r3",
         "add r10, r9, r3",
-        "ldrd r11, r12, [sp, #36]",
+        "ldrd r11, r12, [lr]",
         "cmp r12, #0",
-        "beq 2f",
+        "beq 3f",
         "ldr r4, [r0]",
         "add r0, r0, r1",
         "sxtb r5, r4",
@@ -69,10 +82,10 @@ unsafe extern "C" fn split_columns(
         "strh.w r4, [r10, #2]",
         "add r10, r10, #4",
         "subs r11, r11, #1",
-        "2:",
-        "subs r11, r11, #2",
-        "blt 4f",
         "3:",
+        "subs r11, r11, #2",
+        "blt 5f",
+        "4:",
         "ldr r4, [r0]",
         "ldr r5, [r0, r1]",
         "add r0, r0, r1, lsl #1",
@@ -89,10 +102,10 @@ unsafe extern "C" fn split_columns(
         "str r6, [r9], #4",
         "str r4, [r10], #4",
         "subs r11, r11, #2",
-        "bge 3b",
-        "4:",
+        "bge 4b",
+        "5:",
         "adds r11, r11, #1",
-        "bne 5f",
+        "bne 6f",
         "ldr r4, [r0]",
         "sxtb r5, r4",
         "sxtb.w r6, r4, ror #8",
@@ -102,7 +115,18 @@ unsafe extern "C" fn split_columns(
         "strh.w r6, [r8]",
         "strh.w r7, [r9]",
         "strh.w r4, [r10]",
-        "5:",
+        "6:",
+        "ldr r4, [sp, #8]",
+        "subs r4, r4, #1",
+        "beq 7f",
+        "str r4, [sp, #8]",
+        "ldrd r0, r2, [sp]",
+        "ldrd r4, r5, [lr, #12]",
+        "add r0, r0, r4",
+        "add r2, r2, r5",
+        "b 2b",
+        "7:",
+        "add sp, sp, #12",
         "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
     )
 }
@@ -156,14 +180,14 @@ pub(crate) struct Planes<'a> {
 }
 
 impl Planes<'_> {
-    /// `[rows, columns]` outputs of the first `channels` channels into `output`, which has pixels
-    /// of `stride` bytes. Does nothing when something is shorter than that takes.
+    /// `[rows, columns]` outputs of the first `channels` channels into `output`, which has rows and
+    /// pixels of so many bytes. Does nothing when something is shorter than that takes.
     pub(crate) fn run(
         &self,
         channels: usize,
         [rows, columns]: [usize; 2],
         output: &mut [i8],
-        stride: usize,
+        [row, stride]: [usize; 2],
     ) {
         let two = self.stride[1] == 2;
         let pitch = BLOCK * self.plane;
@@ -172,7 +196,7 @@ impl Planes<'_> {
             && columns > 0
             && needed_words(columns, two) <= self.plane
             && ((rows - 1) * self.stride[0] + 3) * pitch <= self.rows.len()
-            && (rows * columns - 1) * stride + channels <= output.len();
+            && (rows - 1) * row + (columns - 1) * stride + channels <= output.len();
         if !fits {
             return;
         }
@@ -195,7 +219,7 @@ impl Planes<'_> {
             rows,
             rows_left: 0,
             row_bytes: 4 * pitch * self.stride[0],
-            output_row: columns * stride,
+            output_row: row,
             row: [0; 2],
         };
         // SAFETY: planes, taps, factors and output hold what is read and written, by the
@@ -332,10 +356,7 @@ macro_rules! fixed_four {
 #[cfg(target_abi = "eabihf")]
 macro_rules! float_two {
     () => {
-        concat!(
-            "vldr s0, [sp, #16]\nldr r5, [sp, #20]\nldr r7, [sp, #28]\nldr r8, [sp, #32]\n",
-            float!("r0", "r1"),
-        )
+        concat!("ldr r5, [sp, #20]\nldrd r7, r8, [sp, #28]\n", float!("r0", "r1"),)
     };
 }
 
@@ -392,7 +413,7 @@ macro_rules! float_four {
 
 /// Channel after channel, row after row; of each, outputs by fours, then by twos.
 macro_rules! rows {
-    ($four:ident, $two:ident, $scale_four:ident, $scale_two:ident, $step:literal, $half:literal) => {
+    ($four:ident, $two:ident, $scale_four:ident, $scale_two:ident, $channel:literal, $step:literal, $half:literal) => {
         naked_asm!(
             ".fpu fpv4-sp-d16",
             "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
@@ -417,6 +438,7 @@ macro_rules! rows {
             "mov r1, r3",
             "mov r2, r3",
             "stmia.w sp, {{r0, r1, r2, r3, r4, r5, r6}}",
+            $channel,
             "ldr r11, [sp, #44]",
             "ldr r4, [sp, #68]",
             "add r4, r11, r4",
@@ -477,10 +499,11 @@ macro_rules! rows {
             "subs r9, r9, #2",
             "blt 7f",
             "strb r1, [r7, r8]",
+            "beq 7f",
             "add r7, r7, r8, lsl #1",
             "str r7, [sp, #28]",
             "str r9, [sp, #40]",
-            "bne.w 6b",
+            "b.w 6b",
             "7:",
             "ldr r9, [sp, #100]",
             "subs r9, r9, #1",
@@ -508,14 +531,14 @@ macro_rules! rows {
 /// A sound band.
 #[unsafe(naked)]
 unsafe extern "C" fn one_fixed(band: *mut Band) {
-    rows!(one_by_four, one_by_two, fixed_four, fixed_two, "#8", "#4")
+    rows!(one_by_four, one_by_two, fixed_four, fixed_two, "", "#8", "#4")
 }
 
 /// # Safety
 /// A sound band.
 #[unsafe(naked)]
 unsafe extern "C" fn two_fixed(band: *mut Band) {
-    rows!(two_by_four, two_by_two, fixed_four, fixed_two, "#16", "#8")
+    rows!(two_by_four, two_by_two, fixed_four, fixed_two, "", "#16", "#8")
 }
 
 /// # Safety
@@ -523,7 +546,7 @@ unsafe extern "C" fn two_fixed(band: *mut Band) {
 #[cfg(target_abi = "eabihf")]
 #[unsafe(naked)]
 unsafe extern "C" fn one_float(band: *mut Band) {
-    rows!(one_by_four, one_by_two, float_four, float_two, "#8", "#4")
+    rows!(one_by_four, one_by_two, float_four, float_two, "vldr s0, [sp, #16]", "#8", "#4")
 }
 
 /// # Safety
@@ -531,5 +554,5 @@ unsafe extern "C" fn one_float(band: *mut Band) {
 #[cfg(target_abi = "eabihf")]
 #[unsafe(naked)]
 unsafe extern "C" fn two_float(band: *mut Band) {
-    rows!(two_by_four, two_by_two, float_four, float_two, "#16", "#8")
+    rows!(two_by_four, two_by_two, float_four, float_two, "vldr s0, [sp, #16]", "#16", "#8")
 }
