@@ -86,3 +86,35 @@ impl Axes {
         self.across.output.saturating_mul(row)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Axes;
+    use crate::{Geometry, Shape, Window};
+
+    /// A 3x3 window that keeps the extents of the map.
+    fn axes(height: usize, width: usize) -> Axes {
+        let window =
+            Window { kernel_height: 3, kernel_width: 3, pad_top: 1, pad_left: 1, ..Window::UNIT };
+        let shape = Shape::new(height, width, 8);
+        Axes::new(&Geometry::new(shape, shape, window).expect("sound"))
+    }
+
+    #[test]
+    fn the_axis_that_leaves_over_less_runs_along_the_planes() {
+        assert!(axes(25, 5).are_swapped);
+        assert!(!axes(5, 25).are_swapped);
+        assert!(!axes(12, 12).are_swapped);
+        assert!(!axes(48, 48).are_swapped);
+    }
+
+    #[test]
+    fn swapped_planes_hold_the_whole_map() {
+        for (height, width) in [(25, 5), (9, 1), (40, 3), (64, 5)] {
+            let axes = axes(height, width);
+            assert!(!axes.are_swapped || axes.plane_rows() == width + 2);
+        }
+        // Worth it, but too large to be held.
+        assert!(!axes(64, 13).are_swapped);
+    }
+}
