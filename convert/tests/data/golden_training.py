@@ -2,7 +2,9 @@
 """Three training steps of a small network in PyTorch: what tests/training.rs expects.
 
     pip install torch numpy
-    python golden_training.py        # rewrites golden_training.json beside it
+    python golden_training.py [FILE]        # rewrites FILE, or golden_training.json beside it
+
+`cargo xtask pytorch` does it with a PyTorch of its own and compares.
 
 Weights and pictures come from a generator that the test has too. Moving variances follow the biased variance of the
 batch, as in Keras 3; PyTorch's own would follow the unbiased one.
@@ -10,6 +12,7 @@ batch, as in Keras 3; PyTorch's own would follow the unbiased one.
 
 import json
 import pathlib
+import sys
 
 import numpy as np
 import torch
@@ -82,7 +85,7 @@ def main():
         result[name + "/moving_mean"] = mean.tolist()
         result[name + "/moving_variance"] = variance.tolist()
     result = {name: [float(f"{value:.7g}") for value in numbers] for name, numbers in result.items()}
-    path = pathlib.Path(__file__).with_name("golden_training.json")
+    path = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).with_name("golden_training.json"))
     path.write_text(json.dumps({"torch": torch.__version__, "losses": losses, "weights": result}) + "\n")
 
 
