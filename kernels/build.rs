@@ -4,16 +4,21 @@ use std::env;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rustc-check-cfg=cfg(armv7em)");
+    println!("cargo:rustc-check-cfg=cfg(armv7em, mve)");
     let target = env::var("TARGET").unwrap_or_default();
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
-    let has_cpu = |names: &[&str]| names.iter().any(|name| flags.contains(name));
-    // Every Armv7E-M has the DSP extension; an Armv8-M may lack it, so its processor must be named.
-    if target.starts_with("thumbv7em")
-        || target.starts_with("thumbv8m.main")
-            && has_cpu(&["cortex-m33", "cortex-m55", "cortex-m85", "+dsp"])
-        || target.starts_with("thumbv7neon")
-    {
+    let named = |cpus: &[&'static str]| cpus.iter().copied().find(|cpu| flags.contains(cpu));
+    // An Armv8-M may lack the DSP extension and Helium, so its processor must be named.
+    let armv8m = target.starts_with("thumbv8m.main");
+    let helium = named(&["cortex-m55", "cortex-m85"]).filter(|_| armv8m);
+    let dsp = helium.or_else(|| named(&["cortex-m33"]).filter(|_| armv8m));
+    if dsp.is_some() || target.starts_with("thumbv7em") || target.starts_with("thumbv7neon") {
         println!("cargo:rustc-cfg=armv7em");
     }
+    if helium.is_some() {
+        println!("cargo:rustc-cfg=mve");
+    }
+    // A linker that optimizes across crates reads assembly without the compiler's flags.
+    let directive = dsp.map_or(String::new(), |cpu| format!(".cpu {cpu}"));
+    println!("cargo:rustc-env=MOTE_CPU_DIRECTIVE={directive}");
 }

@@ -25,7 +25,7 @@ pub const TARGETS: &[Target] = &[
     target("cortex-m4", "Arm Cortex-M4", Isa::Armv7emDsp),
     target("cortex-m7", "Arm Cortex-M7", Isa::Armv7emDsp),
     target("cortex-m33", "Arm Cortex-M33", Isa::Armv7emDsp),
-    target("cortex-m55", "Arm Cortex-M55 with Helium", Isa::Scalar),
+    target("cortex-m55", "Arm Cortex-M55 with Helium", Isa::Mve),
     target("pi-zero2", "Raspberry Pi Zero 2 W (Cortex-A53)", Isa::Scalar),
     target("pi3", "Raspberry Pi 3 (Cortex-A53)", Isa::Scalar),
     target("pi4", "Raspberry Pi 4 (Cortex-A72)", Isa::Scalar),

@@ -27,6 +27,8 @@ use crate::{Clamp, Geometry, Rows, ShapeError};
 pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
+#[cfg(mve)]
+pub(crate) mod mve;
 pub(crate) mod scalar;
 
 /// What average pooling reads and writes; input and output share scale and zero point.
@@ -76,4 +78,5 @@ pub(crate) fn rounded_mean(sum: i32, count: i32) -> i32 {
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
     Armv7emDsp armv7em_dsp on armv7em,
+    Mve mve on mve,
 }

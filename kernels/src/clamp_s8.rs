@@ -22,6 +22,8 @@ use crate::{Clamp, ShapeError};
 pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
+#[cfg(mve)]
+pub(crate) mod mve;
 pub(crate) mod scalar;
 
 /// What it reads and writes.
@@ -57,4 +59,5 @@ impl<'a> Args<'a> {
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
     Armv7emDsp armv7em_dsp on armv7em,
+    Mve mve on mve,
 }

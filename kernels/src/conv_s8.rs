@@ -21,7 +21,8 @@
 //! # Cost
 //! `out_height * out_width * out_channels * kernel_height * kernel_width * in_channels` MACs.
 //! Scratch: scalar none; AVX2 three to thirty widened windows of `2 * depth` bytes;
-//! Armv7E-M two windows, widened and as bytes, and 16 bytes a channel; see [`scratch_bytes`].
+//! Armv7E-M two windows, widened and as bytes, and 16 bytes a channel; Helium two to 64 windows of
+//! `depth` bytes and 16 bytes a channel; see [`scratch_bytes`].
 //!
 //! # Source
 //! Jacob et al., Quantization and Training of Neural Networks for Efficient
@@ -33,6 +34,8 @@ use crate::{Epilogue, Filter, Geometry, Isa, Layout, Rows, ShapeError, tile_s8};
 pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
+#[cfg(mve)]
+pub(crate) mod mve;
 pub(crate) mod scalar;
 
 /// What a convolution reads and writes.
@@ -80,6 +83,7 @@ impl<'a> Args<'a> {
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
     Armv7emDsp armv7em_dsp on armv7em,
+    Mve mve on mve,
 }
 
 /// The layout that the cell of `isa` reads without unpacking.

@@ -21,7 +21,8 @@
 //!
 //! # Cost
 //! `out_height * out_width * out_channels * taps` MACs. Scratch: scalar and AVX2 none, Armv7E-M
-//! about `24 * out_width` bytes, see [`scratch_bytes`].
+//! about `24 * out_width` bytes, Helium `64 * stride * out_width` and in place twice that, see
+//! [`scratch_bytes`].
 //!
 //! # Source
 //! Howard et al., MobileNets, section 3.1; TFLite quantization specification, DEPTHWISE_CONV_2D.
@@ -34,6 +35,8 @@ pub(crate) mod armv7em_dsp;
 pub(crate) mod avx2;
 mod axes;
 mod in_place;
+#[cfg(mve)]
+pub(crate) mod mve;
 pub(crate) mod scalar;
 
 use axes::Axes;
@@ -104,6 +107,7 @@ impl<'a> Args<'a> {
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
     Armv7emDsp armv7em_dsp on armv7em,
+    Mve mve on mve,
 }
 
 /// The layout that the cell of `isa` reads without unpacking.
@@ -111,7 +115,7 @@ cells! {
 pub const fn layout(isa: Isa, geometry: &Geometry) -> Layout {
     let _ = geometry;
     match isa {
-        Isa::Scalar | Isa::Armv7emDsp => Layout::PLAIN,
+        Isa::Scalar | Isa::Armv7emDsp | Isa::Mve => Layout::PLAIN,
         Isa::Avx2 => AVX2_LAYOUT,
     }
 }
@@ -133,11 +137,12 @@ pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
             let row = axes.plane_words().saturating_mul(16);
             row.saturating_mul(axes.plane_rows()).saturating_add(192)
         }
-        Isa::Armv7emDsp => 0,
+        Isa::Mve if armv7em_has_planes(geometry) => mve_columns(geometry).saturating_mul(64),
+        Isa::Armv7emDsp | Isa::Mve => 0,
     }
 }
 
-/// Whether the Armv7E-M cell is written for this window: 3x3, each channel by itself.
+/// Whether the cells for Cortex-M are written for this window: 3x3, each channel by itself.
 pub(crate) const fn armv7em_has_planes(geometry: &Geometry) -> bool {
     let window = geometry.window();
     window.kernel_height == 3
@@ -146,4 +151,10 @@ pub(crate) const fn armv7em_has_planes(geometry: &Geometry) -> bool {
         && window.dilation_width == 1
         && window.stride_width <= 2
         && geometry.input().channels == geometry.output().channels
+}
+
+/// Columns across a row of the input, for outputs in fours.
+pub(crate) const fn mve_columns(geometry: &Geometry) -> usize {
+    let fours = geometry.output().width.div_ceil(4);
+    (4 * fours - 1) * geometry.window().stride_width + 3
 }

@@ -17,7 +17,7 @@
 //!
 //! # Cost
 //! `depth * channels` MACs. Scratch: scalar none; AVX2 the widened input, `2 * depth` bytes,
-//! Armv7E-M `6 * depth + 16 * channels` bytes.
+//! Armv7E-M `6 * depth + 16 * channels` bytes, Helium `16 * channels` bytes.
 //!
 //! # Source
 //! TFLite quantization specification, FULLY_CONNECTED; both roundings of `tflite` as TensorFlow
@@ -29,6 +29,8 @@ use crate::{Epilogue, Filter, Isa, Layout, ShapeError, tile_s8};
 pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
+#[cfg(mve)]
+pub(crate) mod mve;
 pub(crate) mod scalar;
 
 /// What a fully connected layer reads and writes.
@@ -74,6 +76,7 @@ impl<'a> Args<'a> {
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
     Armv7emDsp armv7em_dsp on armv7em,
+    Mve mve on mve,
 }
 
 /// The layout that the cell of `isa` reads without unpacking.

@@ -23,6 +23,8 @@ use crate::{Clamp, Rescale, ShapeError};
 pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
+#[cfg(mve)]
+pub(crate) mod mve;
 pub(crate) mod scalar;
 
 /// What global average pooling reads and writes. The factor contains `1 / pixels`.
@@ -67,4 +69,5 @@ impl<'a> Args<'a> {
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
     Armv7emDsp armv7em_dsp on armv7em,
+    Mve mve on mve,
 }

@@ -1,7 +1,15 @@
 //! The instruction sets: the only list of them.
 
+/// The body of a naked function, assembled for the processor of this build.
+#[cfg(armv7em)]
+macro_rules! routine {
+    ($($line:expr,)*) => { core::arch::naked_asm!(env!("MOTE_CPU_DIRECTIVE"), $($line,)*) };
+}
+
 #[cfg(armv7em)]
 pub(crate) mod armv7em;
+#[cfg(mve)]
+pub(crate) mod mve;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86_64;
 
@@ -13,6 +21,7 @@ macro_rules! for_each_isa {
             Scalar scalar
             Avx2 avx2
             Armv7emDsp armv7em_dsp
+            Mve mve
         }
     };
 }
@@ -46,6 +55,8 @@ pub enum Isa {
     Avx2,
     /// Armv7E-M: Cortex-M4 and M7, and Armv8-M with the DSP extension.
     Armv7emDsp,
+    /// Helium, the M-profile vector extension, with floats: Cortex-M55 and M85.
+    Mve,
 }
 
 for_each_isa!(isa_lists);
@@ -63,6 +74,7 @@ impl Isa {
         match self {
             Self::Scalar => None,
             Self::Avx2 | Self::Armv7emDsp => Some(Self::Scalar),
+            Self::Mve => Some(Self::Armv7emDsp),
         }
     }
 
@@ -87,6 +99,7 @@ impl Isa {
             Self::Scalar => true,
             Self::Avx2 => avx2_is_available(),
             Self::Armv7emDsp => cfg!(armv7em),
+            Self::Mve => cfg!(mve),
         }
     }
 

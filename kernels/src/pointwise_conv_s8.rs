@@ -20,7 +20,7 @@
 //! # Cost
 //! `pixels * in_channels * out_channels` MACs. Scratch: scalar none; AVX2 a strip of widened
 //! pixels, about 1 KiB up to 85 input channels and `12 * in_channels` bytes above; Armv7E-M
-//! `6 * in_channels + 16 * out_channels` bytes, see [`scratch_bytes`].
+//! `6 * in_channels + 16 * out_channels` bytes, Helium the latter part only, see [`scratch_bytes`].
 //!
 //! # Source
 //! Howard et al., MobileNets, section 3.1; TFLite quantization specification, CONV_2D.
@@ -31,6 +31,8 @@ use crate::{Epilogue, Filter, Isa, Layout, ShapeError, tile_s8};
 pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
+#[cfg(mve)]
+pub(crate) mod mve;
 pub(crate) mod scalar;
 
 /// What a pointwise convolution reads and writes.
@@ -76,6 +78,7 @@ impl<'a> Args<'a> {
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
     Armv7emDsp armv7em_dsp on armv7em,
+    Mve mve on mve,
 }
 
 /// The layout that the cell of `isa` reads without unpacking.
@@ -88,5 +91,9 @@ pub const fn layout(isa: Isa, channels: usize, depth: usize) -> Layout {
 /// Scratch that the cell of `isa` wants.
 #[must_use]
 pub const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> usize {
-    tile_s8::scratch_bytes(isa, channels, depth)
+    match isa {
+        // Pixels are read as they lie.
+        Isa::Mve => tile_s8::vector_scratch_bytes(isa, channels, depth),
+        _ => tile_s8::scratch_bytes(isa, channels, depth),
+    }
 }

@@ -9,6 +9,8 @@ use crate::ShapeError;
 pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
+#[cfg(mve)]
+pub(crate) mod mve;
 
 /// The real factor by which an accumulator is multiplied.
 #[derive(Clone, Copy, Debug, PartialEq)]

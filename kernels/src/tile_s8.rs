@@ -7,6 +7,8 @@ use crate::{Isa, Layout};
 pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
+#[cfg(mve)]
+pub(crate) mod mve;
 
 /// The layout of a `[channels, depth]` filter that the tiles of `isa` read.
 pub(crate) const fn layout(isa: Isa) -> Layout {
@@ -14,6 +16,7 @@ pub(crate) const fn layout(isa: Isa) -> Layout {
         Isa::Scalar => Layout::PLAIN,
         Isa::Avx2 => AVX2_LAYOUT,
         Isa::Armv7emDsp => Layout::WOVEN,
+        Isa::Mve => MVE_LAYOUT,
     }
 }
 
@@ -45,6 +48,7 @@ pub(crate) const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> us
             row.saturating_mul(pixels).saturating_add(AVX2_SLACK)
         }
         Isa::Armv7emDsp => armv7em_scratch_bytes(channels, depth),
+        Isa::Mve => mve_scratch_bytes(channels, depth),
     }
 }
 
@@ -54,6 +58,7 @@ pub(crate) const fn vector_scratch_bytes(isa: Isa, channels: usize, depth: usize
         Isa::Scalar => 0,
         Isa::Avx2 => row_bytes(depth).saturating_add(AVX2_SLACK),
         Isa::Armv7emDsp => armv7em_scratch_bytes(channels, depth),
+        Isa::Mve => mve_group_bytes(channels),
     }
 }
 
@@ -80,4 +85,40 @@ const fn armv7em_scratch_bytes(channels: usize, depth: usize) -> usize {
     let (blocks, groups) = (depth.div_ceil(4), channels.div_ceil(4));
     let groups = if groups < ARMV7EM_GROUPS { groups } else { ARMV7EM_GROUPS };
     blocks.saturating_mul(20).saturating_add(64 * groups)
+}
+
+/// A group: four channels, which share two pixels in registers, by sixteen steps, a vector.
+pub(crate) const MVE_LAYOUT: Layout = match Layout::new(4, 16) {
+    Ok(layout) => layout,
+    Err(_) => Layout::PLAIN,
+};
+
+/// Groups of four channels whose factors are prepared at a time.
+pub(crate) const MVE_GROUPS: usize = 64;
+
+/// Bytes that windows are gathered in unless two take more.
+const MVE_STRIP: usize = 1 << 10;
+
+/// The factors of a panel of channels.
+const fn mve_group_bytes(channels: usize) -> usize {
+    let groups = channels.div_ceil(4);
+    64 * if groups < MVE_GROUPS { groups } else { MVE_GROUPS }
+}
+
+/// The same and a few windows.
+const fn mve_scratch_bytes(channels: usize, depth: usize) -> usize {
+    mve_pitch(depth).saturating_mul(mve_pixels(depth)).saturating_add(mve_group_bytes(channels))
+}
+
+/// Bytes from a gathered window to the next: whole vectors.
+pub(crate) const fn mve_pitch(depth: usize) -> usize {
+    depth.div_ceil(16).saturating_mul(16)
+}
+
+/// Windows that are gathered at a time: pairs.
+pub(crate) const fn mve_pixels(depth: usize) -> usize {
+    match (MVE_STRIP / 2).checked_div(mve_pitch(depth)) {
+        Some(pairs) if pairs > 1 => 2 * pairs,
+        _ => 2,
+    }
 }

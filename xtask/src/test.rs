@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    boards::BOARDS,
+    boards::{BOARDS, Connection},
     setup,
     steps::{Steps, cargo, root, run as run_command, target},
     toolchain::{MINIMUM, Toolchain, on_path},
@@ -32,6 +32,7 @@ pub(crate) fn run() -> Result<(), String> {
     steps.step("no_std", no_std)?;
     steps.step("tests", tests)?;
     arm_tests(&mut steps)?;
+    steps.step("kernels on the chip", chip_tests)?;
     firmware_lints(&mut steps)?;
     steps.step("firmware under QEMU", firmware)?;
     steps.step("no panic path", no_panic_path)?;
@@ -87,6 +88,38 @@ fn arm_tests(steps: &mut Steps) -> Result<(), String> {
 }
 
 const LINKER: &str = "arm-linux-gnueabihf-gcc";
+
+/// The same cases on an emulated chip, whose instructions no program for Linux can use: boards that
+/// bring the program for it.
+fn chip_tests() -> Result<(), String> {
+    let blob = blob()?;
+    for board in BOARDS {
+        let folder = root().join("firmware-examples").join(board.name);
+        let Connection::Qemu { machine } = board.connection else { continue };
+        if !folder.join("src/bin/kernels.rs").is_file() {
+            continue;
+        }
+        let built = target().join("chip");
+        let mut command = toolchain(board.triple)?.cargo("build");
+        command
+            .args(["--release", "--locked", "--bin", "kernels", "--features", "kernel-tests"])
+            .current_dir(folder)
+            .env("CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS", "true")
+            .env("CARGO_TARGET_DIR", &built)
+            .env("MOTE_BLOB", &blob)
+            .env("MOTE_INPUT", &blob);
+        run_command(&mut command)?;
+        // Its plainer cells ran before.
+        let semihosting = "enable=on,target=native,arg=mve";
+        let mut command = Command::new("qemu-system-arm");
+        command
+            .args(["-M", machine, "-display", "none", "-monitor", "none", "-serial", "none"])
+            .args(["-semihosting-config", semihosting, "-kernel"])
+            .arg(built.join(board.triple).join("release/kernels"));
+        run_command(&mut command)?;
+    }
+    Ok(())
+}
 
 /// The oldest compiler the manifests promise.
 fn minimum_version(steps: &mut Steps) -> Result<(), String> {

@@ -32,12 +32,20 @@ pub struct Board {
 }
 
 /// Every board. Adding one is a line here and a folder of `firmware-examples/`.
-pub const BOARDS: &[Board] = &[Board {
-    name: "mps2-an386",
-    chip: "Cortex-M4F",
-    triple: "thumbv7em-none-eabihf",
-    connection: Connection::Qemu { machine: "mps2-an386" },
-}];
+pub const BOARDS: &[Board] = &[
+    Board {
+        name: "mps2-an386",
+        chip: "Cortex-M4F",
+        triple: "thumbv7em-none-eabihf",
+        connection: Connection::Qemu { machine: "mps2-an386" },
+    },
+    Board {
+        name: "mps3-an547",
+        chip: "Cortex-M55",
+        triple: "thumbv8m.main-none-eabihf",
+        connection: Connection::Qemu { machine: "mps3-an547" },
+    },
+];
 
 /// The board of that name.
 #[must_use]

@@ -55,11 +55,17 @@ impl Counter {
     }
 }
 
-/// Executed instructions for `ticks` of an emulated clock of `clock_hz`, see the module's text.
+/// Executed instructions for `ticks` of the emulated clock, see the module's text.
 #[must_use]
-pub const fn instructions(ticks: u64, clock_hz: u32) -> u64 {
-    ticks * (1_000_000_000 / clock_hz as u64)
+pub const fn instructions(ticks: u64) -> u64 {
+    ticks * 1_000_000_000 / CLOCK_HZ
 }
+
+/// The board's clock, from its `.cargo/config.toml`.
+const CLOCK_HZ: u64 = match u64::from_str_radix(env!("MOTE_CLOCK_HZ"), 10) {
+    Ok(clock_hz) => clock_hz,
+    Err(_) => panic!("MOTE_CLOCK_HZ is no number"),
+};
 
 const TOP: u32 = 0x00ff_ffff;
 

@@ -33,21 +33,27 @@ fn run_tiles(args: &mut Args<'_>) -> Option<()> {
     Some(())
 }
 
-struct Windows<'a> {
-    geometry: &'a Geometry,
-    input: &'a Rows<'a>,
-    pad_value: i8,
+/// The windows of a convolution.
+pub(super) struct Windows<'a> {
+    pub(super) geometry: &'a Geometry,
+    pub(super) input: &'a Rows<'a>,
+    pub(super) pad_value: i8,
 }
 
-impl Windows<'_> {
+impl<'a> Windows<'a> {
+    /// The rows under the windows of output row `y`.
+    pub(super) fn rows(&self, y: usize) -> WindowRows<'a> {
+        let (window, top) = (self.geometry.window(), self.geometry.first_row(y));
+        WindowRows::new(
+            (0..window.kernel_height)
+                .map(|ky| self.input.row(top + (ky * window.dilation_height).cast_signed())),
+        )
+    }
+
     /// The panel's channels of output row `y`: outputs whose windows lie inside the input at once,
     /// those at both edges in pairs.
     fn run(&self, y: usize, panel: &mut Panel<'_, '_>, output: &mut [i8]) {
-        let (window, top) = (self.geometry.window(), self.geometry.first_row(y));
-        let taps = WindowRows::new(
-            (0..window.kernel_height)
-                .map(|ky| self.input.row(top + (ky * window.dilation_height).cast_signed())),
-        );
+        let taps = self.rows(y);
         let Shape { width, channels, .. } = self.geometry.output();
         let inside = if taps.is_whole() { self.run_inside(&taps, panel, output) } else { 0..0 };
         let mut edges = (0..inside.start).chain(inside.end..width);
@@ -84,7 +90,7 @@ impl Windows<'_> {
     }
 
     /// The outputs of a row whose windows lie inside the input; none where taps lie apart.
-    fn inside(&self) -> Range<usize> {
+    pub(super) fn inside(&self) -> Range<usize> {
         let (window, shape) = (self.geometry.window(), self.geometry.input());
         let width = self.geometry.output().width;
         let room = (shape.width + window.pad_left).checked_sub(window.kernel_width);
@@ -99,7 +105,7 @@ impl Windows<'_> {
     }
 
     /// The window of output `x` as bytes.
-    fn gather(&self, taps: &WindowRows<'_>, x: usize, to: &mut [i8]) {
+    pub(super) fn gather(&self, taps: &WindowRows<'_>, x: usize, to: &mut [i8]) {
         let (window, shape) = (self.geometry.window(), self.geometry.input());
         let (channels, start) = (shape.channels, self.geometry.first_column(x));
         let inside = self.geometry.columns_inside(x);

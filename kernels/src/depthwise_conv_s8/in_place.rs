@@ -49,15 +49,15 @@ pub const fn in_place_scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
     let (ring, own) = (ring_bytes(geometry), super::scratch_bytes(isa, geometry));
     match isa {
         // Reads every channel into its planes before it writes it.
-        Isa::Armv7emDsp if super::armv7em_has_planes(geometry) => {
-            if ring < own {
-                own
-            } else {
-                ring
-            }
-        }
+        Isa::Armv7emDsp if super::armv7em_has_planes(geometry) => larger(ring, own),
+        // The same with the columns of the rows that come next.
+        Isa::Mve if super::armv7em_has_planes(geometry) => larger(ring, own.saturating_mul(2)),
         _ => ring.saturating_add(own),
     }
+}
+
+const fn larger(a: usize, b: usize) -> usize {
+    if a < b { b } else { a }
 }
 
 /// Has `cell` compute the output row by row.

@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code, reason = "the leaves of an instruction set")]
 
-use core::arch::{asm, naked_asm};
+use core::arch::asm;
 
 /// A block of either pixel, from r2 and r3 to r1. Keeps the flags.
 macro_rules! widen {
@@ -93,7 +93,7 @@ unsafe extern "C" fn widen_blocks(
     to: *mut u32,
     blocks: usize,
 ) {
-    naked_asm!(
+    routine!(
         "push {{r4, r5, r6, r7}}",
         "mov r12, r3",
         "mov r3, r1",
@@ -339,7 +339,7 @@ macro_rules! pair {
 /// many are left over.
 macro_rules! strip {
     ($start:expr, $($then:expr,)*) => {
-        naked_asm!(
+        routine!(
             "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
             "sub sp, sp, #148",
             // The frame is a copy of the `Strip`.

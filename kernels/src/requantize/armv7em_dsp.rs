@@ -23,8 +23,18 @@ pub(crate) fn fixed_factors(
         let rounding = (1 << (right - 1)) + (i32::from(zero_point) << right);
         return Some([2 * bias, multiplier, rounding, right]);
     }
-    // A dead channel, as quantizers make them of weights near zero: the bias decides nearly alone,
-    // and the sum at most between two neighbours.
+    dead_channel((bias, multiplier, shift), zero_point, sum)
+}
+
+/// [`fixed_factors`] of a channel whose bias decides nearly alone, as quantizers make them of weights
+/// near zero: a sum of products, of which none exceeds `largest`, at most between two neighbours.
+pub(crate) fn dead_channel(
+    (bias, multiplier, shift): (i32, i32, i8),
+    zero_point: i8,
+    largest: i32,
+) -> Option<[i32; 4]> {
+    let right = -i32::from(shift);
+    let sum = largest;
     let result = |sum| multiply_by_quantized_multiplier(bias + sum, multiplier, shift);
     let in_range = bias.checked_add(sum).is_some() && bias.checked_sub(sum).is_some();
     if !in_range || right < 0 || multiplier < 0 {

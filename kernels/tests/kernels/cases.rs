@@ -2,6 +2,9 @@
 //!
 //! A case owns everything a kernel reads. [`Case::run`] lays it out as asked and runs a cell.
 
+use alloc::{vec, vec::Vec};
+
+use libm::{exp, exp2, floor, log2, round};
 use mote_kernels::{
     Clamp, Epilogue, Filter, Geometry, Isa, Kernels, Layout, Requantize, Rescale, Rows, Shape,
     Window, add_s8, avg_pool_s8, clamp_s8, conv_s8, depthwise_conv_s8, fully_connected_s8,
@@ -43,7 +46,7 @@ impl Setup {
         all.extend([0, 1].map(|slots| Self { ring: Some(slots), ..planned }));
         all.extend([0, 13, 60, 230].map(|scratch_percent| Self { scratch_percent, ..planned }));
         for (channels, depth) in
-            [(1, 1), (1, 4), (2, 1), (4, 2), (8, 1), (8, 2), (16, 8), (128, 128)]
+            [(1, 1), (1, 4), (2, 1), (4, 2), (4, 16), (8, 1), (8, 2), (16, 8), (128, 128)]
         {
             all.push(Self { layout: Layout::new(channels, depth).ok(), ..planned });
         }
@@ -144,11 +147,11 @@ impl Random {
 
     fn rescale(&mut self, float: bool, sane: bool) -> Rescale {
         if sane {
-            let factor = self.real(-16.0, 0.5).exp2();
+            let factor = exp2(self.real(-16.0, 0.5));
             return if float { real_to_float(factor) } else { real_to_fixed(factor) };
         }
         if float {
-            let scale = self.real(-24.0, 3.0).exp2();
+            let scale = exp2(self.real(-24.0, 3.0));
             #[allow(clippy::cast_possible_truncation, reason = "rounded to f32")]
             let scale = self.pick(&[
                 0.0,
@@ -177,9 +180,9 @@ fn real_to_float(factor: f64) -> Rescale {
 
 /// The nearest multiplier and shift.
 fn real_to_fixed(factor: f64) -> Rescale {
-    let shift = factor.log2().floor() + 1.0;
+    let shift = floor(log2(factor)) + 1.0;
     #[allow(clippy::cast_possible_truncation, reason = "in range by construction")]
-    let (multiplier, shift) = ((factor * (31.0 - shift).exp2()).round() as i64, shift as i8);
+    let (multiplier, shift) = (round(factor * exp2(31.0 - shift)) as i64, shift as i8);
     match i32::try_from(multiplier) {
         Ok(multiplier) => Rescale::FixedPoint { multiplier, shift },
         Err(_) => Rescale::FixedPoint { multiplier: 1 << 30, shift: shift + 1 },
@@ -189,7 +192,7 @@ fn real_to_fixed(factor: f64) -> Rescale {
 fn factor(rescale: Rescale) -> f64 {
     match rescale {
         Rescale::FixedPoint { multiplier, shift } => {
-            f64::from(multiplier) * (f64::from(shift) - 31.0).exp2()
+            f64::from(multiplier) * exp2(f64::from(shift) - 31.0)
         }
         Rescale::Float { scale } => f64::from(scale),
     }
@@ -199,7 +202,7 @@ fn factor(rescale: Rescale) -> f64 {
 /// the shift then divides; `fp32` has three relative errors of 2^-24.
 fn rescale_bound(rescale: Rescale) -> f64 {
     match rescale {
-        Rescale::FixedPoint { shift, .. } => 0.5 + 0.5 * f64::from(shift.min(0)).exp2() + 1e-6,
+        Rescale::FixedPoint { shift, .. } => 0.5 + 0.5 * exp2(f64::from(shift.min(0))) + 1e-6,
         Rescale::Float { .. } => 0.5 + 1e-4,
     }
 }
@@ -965,12 +968,12 @@ impl Case for Add {
                     };
                     let output =
                         Rescale::FixedPoint { multiplier: output_multiplier, shift: output_shift };
-                    (scaled(a, 0) + scaled(b, 1)) * f64::from(left_shift).exp2() * factor(output)
+                    (scaled(a, 0) + scaled(b, 1)) * exp2(f64::from(left_shift)) * factor(output)
                 }
                 // The bias holds the rounding half, which is no part of the result.
                 add_s8::Sum::Linear { multiplier: [m0, m1], bias, shift } => {
                     (f64::from(bias) + a * f64::from(m0) + b * f64::from(m1))
-                        / f64::from(shift).exp2()
+                        / exp2(f64::from(shift))
                         - 0.5
                 }
             };
@@ -979,7 +982,7 @@ impl Case for Add {
         let bound = match self.sum {
             // Three roundings before the last, each half of 2^-20 steps or so.
             add_s8::Sum::FixedPoint { output_shift, .. } => {
-                0.5 + 0.5 * f64::from(output_shift).exp2() + 1e-3
+                0.5 + 0.5 * exp2(f64::from(output_shift)) + 1e-3
             }
             add_s8::Sum::Linear { .. } => 0.5,
         };
@@ -1017,7 +1020,7 @@ fn linear_sum(random: &mut Random, sane: bool) -> add_s8::Sum {
 
 /// As TFLite prepares an addition of these scales, with the output's scale 1.
 fn fixed_sum(random: &mut Random) -> add_s8::Sum {
-    let scales = [0, 1].map(|_| random.real(-5.0, 1.0).exp2());
+    let scales = [0, 1].map(|_| exp2(random.real(-5.0, 1.0)));
     let twice = 2.0 * scales[0].max(scales[1]);
     let fixed = |factor| match real_to_fixed(factor) {
         Rescale::FixedPoint { multiplier, shift } => (multiplier, shift),
@@ -1070,7 +1073,7 @@ impl Case for Softmax {
         (depth, 1..=3_usize, any::<u64>())
             .prop_map(move |(depth, rows, seed)| {
                 let mut random = Random(seed);
-                let scale = random.real(-8.0, 1.0).exp2();
+                let scale = exp2(random.real(-8.0, 1.0));
                 let prepared = softmax_scaling(scale);
                 let wild_shift = u8::try_from(random.below(31)).unwrap();
                 let wild = (random.int32() & i32::MAX, wild_shift, random.int32() >> 23);
@@ -1106,7 +1109,7 @@ impl Case for Softmax {
         let mut real = vec![];
         for row in self.input.chunks(self.depth) {
             let max = f64::from(row.iter().copied().max().unwrap());
-            let exp = |value: i8| ((f64::from(value) - max) * self.scale).exp();
+            let exp = |value: i8| exp((f64::from(value) - max) * self.scale);
             let sum: f64 = row.iter().map(|&value| exp(value)).sum();
             real.extend(row.iter().map(|&value| exp(value) / sum * 256.0 - 128.0));
         }
@@ -1128,7 +1131,7 @@ pub(crate) fn softmax_scaling(scale: f64) -> (i32, u8, i32) {
     else {
         unreachable!()
     };
-    let radius = (31.0 * (26.0 - f64::from(shift)).exp2()).floor();
+    let radius = floor(31.0 * exp2(26.0 - f64::from(shift)));
     #[allow(clippy::cast_possible_truncation, reason = "in range by construction")]
     (multiplier, shift.cast_unsigned(), -(radius as i32))
 }

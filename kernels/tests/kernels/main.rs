@@ -3,8 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+extern crate alloc;
+
 mod cases;
 mod errors;
 mod golden;
 mod parity;
 mod reference;
+mod search;

@@ -4,12 +4,8 @@
 //! loudly; `KERNELS_REQUIRE=Avx2,..` turns that into a failure.
 
 use crate::cases::{self, Case, Setup};
+use crate::search::{differs, search};
 use mote_kernels::{Isa, Kernels};
-use proptest::prelude::ProptestConfig;
-use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
-
-/// Cases of a family and an instruction set.
-const CASES: u32 = 400;
 
 fn kernels(isa: Isa) -> Option<Kernels> {
     let kernels = Kernels::for_isa(isa);
@@ -22,27 +18,6 @@ fn kernels(isa: Isa) -> Option<Kernels> {
     kernels
 }
 
-/// Generates cases, `sane` or as bad as can be, until `wrong` finds fault with one; gives the
-/// smallest.
-fn search<C: Case>(sane: bool, wrong: impl Fn(&C) -> Option<Setup>) -> Option<(C, Setup)> {
-    let config = ProptestConfig { cases: CASES, failure_persistence: None, ..Default::default() };
-    let result = TestRunner::new_with_rng(config, rng()).run(&C::strategy(sane), |case| {
-        let found = wrong(&case);
-        proptest::prop_assert!(found.is_none());
-        Ok(())
-    });
-    match result {
-        Ok(()) => None,
-        Err(TestError::Fail(_, case)) => wrong(&case).map(|setup| (case, setup)),
-        Err(TestError::Abort(reason)) => panic!("no cases: {reason}"),
-    }
-}
-
-/// The same cases on every run.
-pub(crate) fn rng() -> TestRng {
-    TestRng::deterministic_rng(RngAlgorithm::ChaCha)
-}
-
 #[test]
 fn an_instruction_set_has_one_name_and_includes_the_plainer_ones() {
     for &isa in Isa::ALL {
@@ -52,16 +27,8 @@ fn an_instruction_set_has_one_name_and_includes_the_plainer_ones() {
     }
 }
 
-/// The first setup in which `kernels` does not give the scalar result.
-fn differs<C: Case>(kernels: &Kernels, case: &C) -> Option<Setup> {
-    let expected = case.output(&Kernels::SCALAR, Setup::planned(Isa::Scalar));
-    let setups = Setup::all(kernels.isa());
-    setups.into_iter().find(|&setup| case.output(kernels, setup) != expected)
-}
-
 fn parity<C: Case>(isa: Isa) {
     let Some(kernels) = kernels(isa) else { return };
-    // Cells take shortcuts where the numbers are those of a real network.
     for sane in [false, true] {
         if let Some((case, setup)) = search::<C>(sane, |case| differs(&kernels, case)) {
             panic!("{isa:?} differs from scalar in {setup:?} of {case:#?}");

@@ -8,7 +8,7 @@ use proptest::test_runner::TestRunner;
 
 fn within_bound<C: Case>() {
     let config = ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() };
-    let mut runner = TestRunner::new_with_rng(config, crate::parity::rng());
+    let mut runner = TestRunner::new_with_rng(config, crate::search::rng());
     let kernels = Kernels::best();
     let result = runner.run(&C::strategy(true), |case| {
         let output = case.output(&kernels, Setup::planned(kernels.isa()));

@@ -14,9 +14,6 @@ include_model!(mod model = concat!(env!("OUT_DIR"), "/model.mote"));
 /// The picture, preprocessed on the host by the rule in the blob.
 static PICTURE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/input.bin"));
 
-/// The emulated core's clock, which SysTick counts.
-const CLOCK_HZ: u32 = 25_000_000;
-
 #[entry]
 fn main() -> ! {
     // The runtime hands the static out once, as `&'static mut`.
@@ -60,7 +57,7 @@ fn main() -> ! {
         defmt::info!("score {=f32}", best.score);
     }
     defmt::info!("output {=[u8]:02x}", bytemuck::cast_slice(session.output()));
-    defmt::info!("instructions {=u64}", instructions(ticks, CLOCK_HZ));
+    defmt::info!("instructions {=u64}", instructions(ticks));
     defmt::info!("arena_bytes {=usize}", model::ARENA_BYTES);
     defmt::info!("stack_bytes {=u32}", stack_bytes);
     exit::success()

@@ -11,9 +11,6 @@ use mote_firmware_common::{
 
 include_model!(mod model = concat!(env!("OUT_DIR"), "/model.mote"));
 
-/// The emulated core's clock, which SysTick counts.
-const CLOCK_HZ: u32 = 25_000_000;
-
 #[entry]
 fn main() -> ! {
     static mut ARENA: Arena<{ model::ARENA_BYTES }> = Arena::new();
@@ -41,6 +38,6 @@ impl Observer for Profile {
 
     fn after(&mut self, _: usize, _: &Op<'_>, _: &[i8]) {
         let ticks = self.counter.ticks() - self.start;
-        defmt::info!("layer {=u64}", instructions(ticks, CLOCK_HZ));
+        defmt::info!("layer {=u64}", instructions(ticks));
     }
 }

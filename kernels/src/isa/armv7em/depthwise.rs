@@ -1,7 +1,5 @@
 //! Rows of 3x3 windows on channel planes: words of two neighbouring columns, widened.
 
-use core::arch::naked_asm;
-
 /// Channels that are computed at a time.
 pub(crate) const BLOCK: usize = 4;
 
@@ -52,7 +50,7 @@ unsafe extern "C" fn split_rows(
     plane_bytes: usize,
     counts: &[usize; 5],
 ) {
-    naked_asm!(
+    routine!(
         "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "sub sp, sp, #12",
         "ldr lr, [sp, #48]",
@@ -414,7 +412,7 @@ macro_rules! float_four {
 /// Channel after channel, row after row; of each, outputs by fours, then by twos.
 macro_rules! rows {
     ($four:ident, $two:ident, $scale_four:ident, $scale_two:ident, $channel:literal, $step:literal, $half:literal) => {
-        naked_asm!(
+        routine!(
             ".fpu fpv4-sp-d16",
             "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
             "sub sp, sp, #124",

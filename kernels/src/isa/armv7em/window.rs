@@ -49,7 +49,7 @@ impl<'a> WindowRows<'a> {
 
     /// Where the rows are, and how many: when none lies in the padding, and each holds `len` bytes
     /// from `last` on.
-    pub(super) fn holding(&self, last: usize, len: usize) -> Option<(*const *const i8, usize)> {
+    pub(crate) fn holding(&self, last: usize, len: usize) -> Option<(*const *const i8, usize)> {
         let fits = self.is_whole && self.count > 0 && last <= self.len && len <= self.len - last;
         fits.then_some((self.rows.as_ptr(), self.count))
     }

@@ -1,0 +1,40 @@
+//! The search for a case that a cell gets wrong; also compiled for bare chips.
+
+use crate::cases::{Case, Setup};
+use mote_kernels::{Isa, Kernels};
+use proptest::prelude::ProptestConfig;
+use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
+
+/// Cases of a family and an instruction set, as many again of sane ones.
+const CASES: u32 = 400;
+
+/// Generates cases, `sane` ones, for which cells take shortcuts, or as bad as can be, until `wrong`
+/// finds fault with one; gives the smallest.
+pub(crate) fn search<C: Case>(
+    sane: bool,
+    wrong: impl Fn(&C) -> Option<Setup>,
+) -> Option<(C, Setup)> {
+    let config = ProptestConfig { cases: CASES, failure_persistence: None, ..Default::default() };
+    let result = TestRunner::new_with_rng(config, rng()).run(&C::strategy(sane), |case| {
+        let found = wrong(&case);
+        proptest::prop_assert!(found.is_none());
+        Ok(())
+    });
+    match result {
+        Ok(()) => None,
+        Err(TestError::Fail(_, case)) => wrong(&case).map(|setup| (case, setup)),
+        Err(TestError::Abort(reason)) => panic!("no cases: {reason}"),
+    }
+}
+
+/// The same cases on every run.
+pub(crate) fn rng() -> TestRng {
+    TestRng::deterministic_rng(RngAlgorithm::ChaCha)
+}
+
+/// The first setup in which `kernels` does not give the scalar result.
+pub(crate) fn differs<C: Case>(kernels: &Kernels, case: &C) -> Option<Setup> {
+    let expected = case.output(&Kernels::SCALAR, Setup::planned(Isa::Scalar));
+    let setups = Setup::all(kernels.isa());
+    setups.into_iter().find(|&setup| case.output(kernels, setup) != expected)
+}
