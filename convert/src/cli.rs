@@ -35,8 +35,8 @@ const BAD_USAGE: u8 = 2;
 /// Start with `mote quantize model.h5 -o model.mote --calibration pictures/`, then
 /// `mote run model.mote picture.jpg`.
 ///
-/// MODEL is a Keras .h5, an ONNX, a TensorFlow Lite or a Mote .safetensors file, BLOB what `mote quantize` writes. Exit codes:
-/// 0 fine, 1 the job failed, 2 bad usage.
+/// MODEL is a Keras (.keras, .h5), ONNX, TensorFlow Lite or Mote (.safetensors) file, BLOB what `mote quantize` writes.
+/// Exit codes: 0 fine, 1 the job failed, 2 bad usage.
 #[derive(Debug, Parser)]
 #[command(name = "mote", version, propagate_version = true, arg_required_else_help = true)]
 struct Cli {

@@ -1,4 +1,4 @@
-//! Files to a [`Graph`]: TFLite, Keras HDF5, ONNX, and Mote's own ([`model_file`]).
+//! Files to a [`Graph`]: TFLite, Keras HDF5 and archives, ONNX, and Mote's own ([`model_file`]).
 //!
 //! The bytes come from strangers. Every size is checked against the file before anything is allocated, recursion is
 //! bounded, weights must be finite, and whatever is wrong or unsupported is a typed error that names the place.
@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::files::{FileError, read_bounded};
 use crate::graph::Graph;
 use crate::model_file::{self, ModelFileError};
+use crate::npy::Array;
 use keras::KerasError;
 use onnx::OnnxError;
 use tflite::TfliteError;
@@ -41,10 +42,36 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Graph, ImportFault> {
     match Format::of(bytes) {
         Some(Format::Tflite) => Ok(tflite::read(bytes)?),
         Some(Format::Keras) => Ok(keras::read(bytes)?),
+        Some(Format::KerasArchive) => Ok(keras::read_archive(bytes)?),
         Some(Format::Onnx) => Ok(onnx::read(bytes)?),
         Some(Format::Mote) => Ok(model_file::from_bytes(bytes)?),
         None => Err(ImportFault::Format { guess: guess(bytes) }),
     }
+}
+
+/// Where weights for a network come from.
+#[derive(Clone, Debug)]
+pub enum Weights {
+    /// A whole network.
+    Network(Box<Graph>),
+    /// A Keras file of weights only: layers with their weights in Keras' order.
+    Layers(Vec<(String, Vec<Array>)>),
+}
+
+/// Reads a model file, or a Keras file of weights only.
+///
+/// # Errors
+/// Those of [`open`], and when the layers of weights have no names.
+pub fn open_weights(path: impl AsRef<Path>) -> Result<Weights, ImportError> {
+    let path = path.as_ref();
+    let bytes = read_bounded(path, MAX_FILE_BYTES)?;
+    let weights = match from_bytes(&bytes) {
+        Err(ImportFault::Keras(KerasError::WeightsOnly)) => {
+            keras::read_weights(&bytes).map(Weights::Layers).map_err(ImportFault::from)
+        }
+        result => result.map(|graph| Weights::Network(Box::new(graph))),
+    };
+    weights.map_err(|fault| ImportError::Model { file: path.to_owned(), fault })
 }
 
 /// A supported file format.
@@ -55,6 +82,8 @@ pub enum Format {
     Tflite,
     /// A Keras model in HDF5.
     Keras,
+    /// A Keras model in a zip archive.
+    KerasArchive,
     /// An ONNX model.
     Onnx,
     /// A safetensors file of Mote's own.
@@ -69,6 +98,8 @@ impl Format {
             Some(Self::Tflite)
         } else if bytes.starts_with(HDF5_MAGIC) {
             Some(Self::Keras)
+        } else if keras::is_archive(bytes) {
+            Some(Self::KerasArchive)
         } else if is_safetensors(bytes) {
             Some(Self::Mote)
         } else if is_onnx(bytes) {
@@ -124,7 +155,7 @@ fn guess(bytes: &[u8]) -> &'static str {
     if bytes.is_empty() {
         "the file is empty"
     } else if bytes.starts_with(b"PK\x03\x04") {
-        "looks like a zip archive (.keras, .npz or PyTorch)"
+        "looks like a zip archive (.npz or PyTorch), not of Keras"
     } else if bytes.starts_with(b"\x89PNG") || bytes.starts_with(b"\xff\xd8\xff") {
         "looks like a picture, not a model"
     } else {
@@ -144,7 +175,7 @@ fn is_onnx(bytes: &[u8]) -> bool {
     matches!(bytes, [0x08, 1..=0x7f, 0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42, ..])
 }
 
-const SUPPORTED: &str = "TensorFlow Lite (.tflite), Keras HDF5 (.h5, the full model), ONNX (.onnx) and Mote's own (.safetensors)";
+const SUPPORTED: &str = "TensorFlow Lite (.tflite), Keras (.keras, or .h5 with the full model), ONNX (.onnx) and Mote's own (.safetensors)";
 
 const HDF5_MAGIC: &[u8] = b"\x89HDF\r\n\x1a\n";
 

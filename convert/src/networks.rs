@@ -32,7 +32,7 @@ use crate::graph::{Graph, GraphError, Pooling};
 use crate::preprocess::{Preprocess, Scaling};
 use init::Init;
 use layers::Layers;
-pub use load::{LoadError, Loaded, load_weights};
+pub use load::{LoadError, Loaded, load_layers, load_weights};
 
 /// An architecture.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -28,7 +28,7 @@ use crate::target::Target;
 /// LiteRT with XNNPACK runs it. For the tflite contract evaluate the blob.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A model (.h5, .onnx, .tflite, .safetensors) or a blob (.mote).
+    /// A model (.keras, .h5, .onnx, .tflite, .safetensors) or a blob (.mote).
     #[arg(value_name = "MODEL|BLOB")]
     path: PathBuf,
     #[command(flatten)]

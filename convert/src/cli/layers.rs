@@ -12,7 +12,7 @@ use super::source::open_model;
 /// The names and indices are what other options mean by a layer.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A model (.h5, .onnx, .tflite, .safetensors).
+    /// A model (.keras, .h5, .onnx, .tflite, .safetensors).
     model: PathBuf,
     /// Only layers with weights that training would change.
     #[arg(long)]

@@ -7,18 +7,19 @@ use serde::Serialize;
 
 use super::Usage;
 use super::output::{Output, grouped};
-use super::source::open_model;
 use crate::graph::{Pooling, Shape};
+use crate::import::{self, Weights};
 use crate::model_file;
-use crate::networks::{Network, NetworkError, Options, Top, load_weights};
+use crate::networks::{Network, NetworkError, Options, Top, load_layers, load_weights};
 
 /// Makes a network by name, with initial weights or with those of another model.
 ///
 /// `mote new mobilenet-v1 --alpha 0.25 --input 32x32x3 --classes 10 -o model.safetensors` writes one to train;
 /// `mote summary model.safetensors` shows its layers. The same seed gives the same file.
 ///
-/// With --weights the layers take the weights of their namesakes in a model of any format (.h5,
-/// .onnx, .tflite, .safetensors); where no name is common, one after the other, which all have to fit.
+/// With --weights the layers take the weights of their namesakes in a model of any format (.keras,
+/// .h5, .onnx, .tflite, .safetensors) or in a Keras file of weights (.weights.h5); where no name is
+/// common with a model, one after the other, which all have to fit.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The architecture.
@@ -93,11 +94,13 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
     let mut graph = network.build(&options).map_err(usage)?;
     let mut loaded = None;
     if let Some(path) = &args.weights {
-        let source = open_model(path)?;
-        if source.is_quantized() {
-            bail!(Usage(format!("{} is quantized; give a float model", path.display())));
-        }
-        loaded = Some(load_weights(&mut graph, &source)?);
+        loaded = Some(match import::open_weights(path)? {
+            Weights::Network(source) if source.is_quantized() => {
+                bail!(Usage(format!("{} is quantized; give a float model", path.display())))
+            }
+            Weights::Network(source) => load_weights(&mut graph, &source)?,
+            Weights::Layers(layers) => load_layers(&mut graph, &layers)?,
+        });
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         graph.provenance.insert("weights".to_owned(), name.unwrap_or_default());
     }

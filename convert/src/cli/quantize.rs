@@ -30,7 +30,7 @@ use crate::target::{TARGETS, Target};
 /// the kind that it will see, labels are not needed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A model (.h5, .onnx, .tflite, .safetensors).
+    /// A model (.keras, .h5, .onnx, .tflite, .safetensors).
     model: PathBuf,
     /// The blob to write.
     #[arg(short, long, value_name = "OUT.mote")]

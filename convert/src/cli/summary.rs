@@ -13,7 +13,7 @@ use crate::graph::{Graph, Param, QuantizedParam};
 /// Shows the layers of a model or a blob: shapes, parameters, MACs, bytes.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A model (.h5, .onnx, .tflite, .safetensors) or a blob (.mote).
+    /// A model (.keras, .h5, .onnx, .tflite, .safetensors) or a blob (.mote).
     #[arg(value_name = "MODEL|BLOB")]
     path: PathBuf,
 }

@@ -37,7 +37,7 @@ use crate::preprocess::{Preprocess, Scaling};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// The network to start from (.h5, .onnx, .tflite, .safetensors).
+    /// The network to start from (.keras, .h5, .onnx, .tflite, .safetensors).
     #[arg(long, value_name = "MODEL")]
     base: PathBuf,
     /// Replace the base's classifier even if it has the right number of classes.

@@ -21,7 +21,7 @@ use crate::rank;
 /// answers.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The model (.h5, .onnx, .tflite, .safetensors); a quantized one stands for its dequantized weights.
+    /// The model (.keras, .h5, .onnx, .tflite, .safetensors); a quantized one stands for its dequantized weights.
     model: PathBuf,
     /// The blob made from it.
     blob: PathBuf,

@@ -14,7 +14,7 @@ use crate::npy::Array;
 /// Lists the weights of a model in Keras' order and shapes, or writes one as .npy.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A model (.h5, .onnx, .tflite, .safetensors).
+    /// A model (.keras, .h5, .onnx, .tflite, .safetensors).
     model: PathBuf,
     /// Only the weights of this layer.
     #[arg(long, value_name = "NAME")]

@@ -1,14 +1,17 @@
-//! Keras models in HDF5 (`model.save("model.h5")`), as Keras 2 and Keras 3 write them.
+//! Keras models: HDF5 (`model.save("model.h5")`), as Keras 2 and Keras 3 write it, and the archives of Keras 3
+//! (`model.save("model.keras")`).
 //!
 //! Sequential and Functional models, also nested ones, as long as every layer is called once. The layers' `activation`
 //! becomes part of the node where the graph can carry it and a node of its own (`<layer>/softmax`) where not.
 //!
 //! # Source
 //! Keras' `saving/legacy/hdf5_format.py`: the JSON of the network in the attribute `model_config`, one group a layer
-//! below `model_weights`, whose attribute `weight_names` lists the data sets.
+//! below `model_weights`, whose attribute `weight_names` lists the data sets. The archives: see [`numbered`].
 
+mod archive;
 mod config;
 mod layers;
+mod numbered;
 mod store;
 
 use std::collections::{BTreeSet, HashMap};
@@ -17,8 +20,9 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::graph::{Graph, GraphBuilder, GraphError, NodeId, ParamError};
+use crate::npy::Array;
 use config::Layer;
-use store::Store;
+use store::{Store, Tensor};
 
 /// Reads a Keras HDF5 file.
 ///
@@ -27,8 +31,46 @@ use store::Store;
 pub fn read(file: &[u8]) -> Result<Graph, KerasError> {
     let store = Store::open(file)?;
     let json = store.model_config()?.ok_or(KerasError::WeightsOnly)?;
-    let model: Value =
-        serde_json::from_str(&json).map_err(|error| KerasError::Json(error.to_string()))?;
+    let model = serde_json::from_str(&json).map_err(|error| KerasError::Json(error.to_string()))?;
+    network(&model, store)
+}
+
+/// Whether the bytes begin like a `.keras` archive: a zip whose first entry is one of Keras'.
+#[must_use]
+pub fn is_archive(bytes: &[u8]) -> bool {
+    let first = bytes.get(30..).filter(|_| bytes.starts_with(b"PK\x03\x04"));
+    let names: [&[u8]; 3] = [b"metadata.json", b"config.json", b"model.weights.h5"];
+    first.is_some_and(|first| names.iter().any(|name| first.starts_with(name)))
+}
+
+/// Reads a `.keras` archive.
+///
+/// # Errors
+/// When it is damaged or uses what is not supported.
+pub fn read_archive(file: &[u8]) -> Result<Graph, KerasError> {
+    let archive::Parts { model, weights } = archive::parts(file)?;
+    let store = Store::open_numbered(&weights, &model["config"])?;
+    network(&model, store)
+}
+
+/// Reads the weights of an HDF5 file without a network, such as `model.save_weights("my.weights.h5")` writes: layers with
+/// their weights in Keras' order. Nested models are left out.
+///
+/// # Errors
+/// When the file is damaged, or its layers have no names.
+pub fn read_weights(file: &[u8]) -> Result<Vec<(String, Vec<Array>)>, KerasError> {
+    let layers = Store::open(file)?.layers()?;
+    let with_weights = layers.into_iter().filter(|(_, weights)| !weights.is_empty());
+    let arrays = with_weights.map(|(layer, weights)| {
+        let array = |tensor: Tensor| Array::new(tensor.shape, tensor.data);
+        let arrays = weights.into_iter().map(array).collect::<Result<Vec<_>, _>>();
+        arrays.map(|arrays| (layer, arrays)).map_err(|error| KerasError::Hdf5(error.to_string()))
+    });
+    let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
+    if arrays.is_empty() { Err(KerasError::Nameless) } else { Ok(arrays) }
+}
+
+fn network(model: &Value, store: Store) -> Result<Graph, KerasError> {
     let config = &model["config"];
     let name = config["name"].as_str().unwrap_or("model");
     let mut importer = Importer { store, builder: GraphBuilder::new(name) };
@@ -51,11 +93,19 @@ pub enum KerasError {
          model.save(\"model.h5\"), not save_weights"
     )]
     WeightsOnly,
+    /// A file of weights whose layers are numbered only.
+    #[error("the file holds no weights of named layers; save the full model as .keras")]
+    Nameless,
+    /// Not the archive it should be.
+    #[error("the .keras archive is damaged or unusual: {0}; save or download the model again")]
+    Archive(String),
     /// The network's description is no JSON.
-    #[error("the attribute `model_config` is not valid JSON: {0}; save the model again")]
+    #[error(
+        "the network's description (`model_config` or config.json) is not valid JSON: {0}; save the model again"
+    )]
     Json(String),
     /// The network's description lacks something.
-    #[error("the attribute `model_config`: {0}")]
+    #[error("the network's description (`model_config` or config.json): {0}")]
     Config(String),
     /// Neither Sequential nor Functional.
     #[error("a model of class `{class}`; Sequential and Functional models are supported")]
@@ -262,6 +312,16 @@ pub(crate) mod sample {
         unpacked(include_bytes!("../../tests/data/keras3.h5.gz"))
     }
 
+    /// The same as an archive.
+    pub(crate) fn archive() -> Vec<u8> {
+        unpacked(include_bytes!("../../tests/data/small.keras.gz"))
+    }
+
+    /// Weights of a MobileNet, with values that say where they belong.
+    pub(crate) fn weights() -> Vec<u8> {
+        unpacked(include_bytes!("../../tests/data/small.weights.h5.gz"))
+    }
+
     /// Sequential, in the manner of Keras 2.
     pub(crate) fn keras2() -> Vec<u8> {
         unpacked(include_bytes!("../../tests/data/keras2.h5.gz"))
@@ -302,6 +362,46 @@ mod tests {
         assert_eq!(names[..2], ["conv/kernel", "conv/bias"]);
         assert_eq!(names[names.len() - 1], "scores/bias");
         check(&graph, &KERAS3);
+        Ok(())
+    }
+
+    #[test]
+    fn archive_is_the_same_network() -> Result<(), KerasError> {
+        let (file, archive) = (sample::keras3(), sample::archive());
+        assert!(is_archive(&archive) && !is_archive(&file));
+        assert_eq!(read_archive(&archive)?, read(&file)?);
+        Ok(())
+    }
+
+    #[test]
+    fn archives_say_what_is_wrong() {
+        let archive = sample::archive();
+        let at = archive.windows(11).position(|window| window == b"config.json").unwrap();
+        let mut renamed = archive.clone();
+        for place in
+            (0..archive.len() - 11).filter(|&place| &archive[place..place + 11] == b"config.json")
+        {
+            renamed[place] = b'k';
+        }
+        let message = read_archive(&renamed).unwrap_err().to_string();
+        assert!(message.contains("config.json") && message.contains("save"), "{message}");
+        let message = read_archive(&archive[..at]).unwrap_err().to_string();
+        assert!(message.contains("archive is damaged"), "{message}");
+    }
+
+    #[test]
+    fn weights_alone_have_names_and_order() -> Result<(), KerasError> {
+        let layers = read_weights(&sample::weights())?;
+        let find = |name: &str| &layers.iter().find(|(layer, _)| layer == name).unwrap().1;
+        assert_eq!(find("conv1")[0].shape(), [3, 3, 3, 1]);
+        let norm: Vec<f32> =
+            find("conv1_bn").iter().map(|array| array.values().to_f32()[0]).collect();
+        assert_eq!(norm, [1.0, 2.0, 3.0, 4.0]);
+        // What Keras 2 lists by name.
+        let layers = read_weights(&sample::keras2())?;
+        let names: Vec<_> =
+            layers.iter().map(|(layer, weights)| (&layer[..], weights.len())).collect();
+        assert_eq!(names, [("conv", 2), ("dense", 2), ("norm", 3)]);
         Ok(())
     }
 

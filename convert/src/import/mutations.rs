@@ -29,6 +29,27 @@ fn damaged_keras_files() {
 }
 
 #[test]
+fn damaged_keras_archives() {
+    damage(&[keras::archive()], &[], count(1500));
+}
+
+/// Weights alone are no model; the reader of them must bear the same.
+#[test]
+fn damaged_keras_weights() {
+    let samples = [keras::weights(), keras::keras2()];
+    for seed in 0..count(1500) {
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut file = samples[random.below(2)].clone();
+        for _ in 0..1 + random.below(6) {
+            mutate(&mut file, &mut random);
+        }
+        if let Ok(layers) = super::keras::read_weights(&file) {
+            assert!(layers.iter().all(|(_, weights)| !weights.is_empty()));
+        }
+    }
+}
+
+#[test]
 fn damaged_onnx_files() {
     let samples: Vec<_> = onnx::cases().iter().map(onnx::Case::bytes).collect();
     damage(&samples, &real(&["cifar10/resnet20_cifar10_bn.onnx"]), count(3000));

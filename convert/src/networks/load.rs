@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use thiserror::Error;
 
-use crate::graph::{Graph, NodeId, WeightRole};
+use crate::graph::{Graph, LayerError, NodeId, WeightRole};
+use crate::npy::Array;
 
 /// What [`load_weights`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,6 +50,43 @@ pub fn load_weights(graph: &mut Graph, source: &Graph) -> Result<Loaded, LoadErr
         graph.copy_weights(id, source.node(from));
     }
     graph.preprocess = source.preprocess.or(graph.preprocess);
+    Ok(outcome)
+}
+
+/// Gives every layer of `graph` the weights listed under its name, in Keras' order and shapes, as a Keras file of weights
+/// has them ([`read_weights`](crate::import::keras::read_weights)).
+///
+/// # Errors
+/// When no layer is listed, or a layer has other weights; `graph` is then as it was.
+pub fn load_layers(
+    graph: &mut Graph,
+    layers: &[(String, Vec<Array>)],
+) -> Result<Loaded, LoadError> {
+    let named: HashMap<&str, &[Array]> =
+        layers.iter().map(|(name, weights)| (&name[..], &weights[..])).collect();
+    let mut outcome = Loaded::default();
+    let mut filled = graph.clone();
+    for id in weighty(graph) {
+        let name = &graph.node(id).name;
+        match named.get(&name[..]) {
+            Some(weights) => {
+                filled.get_layer_mut(&name[..])?.set_weights(weights)?;
+                outcome.loaded.push(name.clone());
+            }
+            None => outcome.missing.push(name.clone()),
+        }
+    }
+    if outcome.loaded.is_empty() {
+        let first = |names: &mut dyn Iterator<Item = &String>| {
+            names.take(5).cloned().collect::<Vec<_>>().join(", ")
+        };
+        return Err(LoadError::Nothing {
+            network: graph.name().to_owned(),
+            layers: first(&mut outcome.missing.iter()),
+            listed: first(&mut layers.iter().map(|(name, _)| name)),
+        });
+    }
+    *graph = filled;
     Ok(outcome)
 }
 
@@ -114,7 +152,7 @@ fn list(weights: Vec<(WeightRole, Vec<usize>)>) -> String {
 }
 
 /// Weights that do not fit.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum LoadError {
     /// A layer has other weights in the source.
@@ -133,6 +171,21 @@ pub enum LoadError {
         source_network: String,
         /// Roles and shapes of the weights that there are.
         found: String,
+    },
+    /// Listed weights that do not fit their layer.
+    #[error(
+        "{0}; build the network with the width and the number of classes of the weights, or without its top"
+    )]
+    Weights(#[from] LayerError),
+    /// No layer is listed.
+    #[error("no layer of {network} ({layers}, ...) is among those of the weights ({listed}, ...)")]
+    Nothing {
+        /// The network to fill.
+        network: String,
+        /// Its first layers.
+        layers: String,
+        /// The first layers with weights.
+        listed: String,
     },
     /// The networks share no name, and their layers differ.
     #[error(

@@ -166,3 +166,34 @@ fn weights_without_common_names_go_in_order() {
     let mut deep = Network::CifarResnet(14).build(&options(None, 10)).unwrap();
     assert!(load_weights(&mut deep, &source).is_err());
 }
+
+/// Each value of the sample is its array's place, plus eighths that count its elements modulo 7.
+#[test]
+fn weights_of_keras_fit_by_name() {
+    let layers = import::keras::read_weights(&import::keras::sample::weights()).unwrap();
+    let options = |top| Options { height: 32, width: 32, top, seed: None, ..Options::default() };
+    let build = |alpha: f32, top| Network::MobilenetV1 { alpha }.build(&options(top)).unwrap();
+    let mut graph = build(0.05, Top::Features(Pooling::None));
+    let loaded = load_layers(&mut graph, &layers).unwrap();
+    assert_eq!((loaded.loaded.len(), loaded.missing.len()), (54, 0));
+    for (place, weight) in graph.weights().enumerate() {
+        let name = weight.name();
+        let element = |index: usize| {
+            f32::from(u8::try_from(place).unwrap())
+                + f32::from(u8::try_from(index % 7).unwrap()) / 8.0
+        };
+        let expected = (0..weight.param.len()).map(element);
+        assert!(weight.keras_data().iter().copied().eq(expected), "{name}");
+    }
+
+    let mut with_top = build(0.05, Top::Classes(3));
+    assert_eq!(load_layers(&mut with_top, &layers).unwrap().missing, ["conv_preds"]);
+    let mut wide = build(0.25, Top::Features(Pooling::None));
+    let before = wide.clone();
+    let message = load_layers(&mut wide, &layers).unwrap_err().to_string();
+    assert!(message.contains("`conv1/kernel` needs shape [3, 3, 3, 8]"), "{message}");
+    assert_eq!(wide, before);
+    let mut other = Network::CifarVgg(11).build(&options(Top::Classes(10))).unwrap();
+    let message = load_layers(&mut other, &layers).unwrap_err().to_string();
+    assert!(message.contains("is among those of the weights"), "{message}");
+}

@@ -1,6 +1,8 @@
-"""Writes keras3.h5.gz and keras2.h5.gz and prints what the networks compute (Keras 3.15 on JAX).
+"""Writes keras3.h5.gz, small.keras.gz, keras2.h5.gz and small.weights.h5.gz and prints what the networks compute (Keras 3.15
+on JAX).
 
-keras3: a Functional model as Keras 3 saves it. keras2: a Sequential model, laid out by hand as Keras 2.4 did.
+keras3, small.keras: a Functional model as Keras 3 saves it. keras2: a Sequential model, laid out by hand as Keras 2.4
+did. small.weights: of keras.applications.MobileNet, with values that say where they belong.
 """
 import gzip
 import json
@@ -54,9 +56,11 @@ x = L.Dropout(0.25, name="drop")(x)
 model = keras.Model(picture, L.Dense(3, activation="softmax", name="scores")(x), name="small")
 fill(model, 0.4)
 model.get_layer("nested").trainable = False
+model.save("small.keras")
 model.save("keras3.h5")
 report("keras3", model)
 compress("keras3.h5")
+compress("small.keras")
 
 model = keras.Sequential([
     L.Input((6, 7, 2)),
@@ -92,3 +96,11 @@ with h5py.File("keras2.h5", "w") as file:
         for v in layer.weights:
             group.create_dataset(f"{layer.name}/{v.name}:0", data=np.asarray(v))
 compress("keras2.h5")
+
+model = keras.applications.MobileNet(input_shape=(32, 32, 3), alpha=0.05, include_top=False, weights=None)
+model.set_weights([
+    (position + np.arange(np.prod(v.shape)) % 7 / 8).reshape(v.shape) for position, v in enumerate(model.weights)
+])
+model.save_weights("small.weights.h5")
+compress("small.weights.h5")
+print("small.weights", [tuple(v.shape) for v in model.weights][:6], model.count_params())

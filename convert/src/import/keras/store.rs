@@ -5,10 +5,14 @@
 use core::fmt;
 use std::collections::HashMap;
 
+use hdf5_reader::dataset::Dataset;
 use hdf5_reader::group::Group;
 use hdf5_reader::{Attribute, Datatype, Hdf5File, OpenOptions};
 
+use serde_json::Value;
+
 use super::KerasError;
+use super::numbered::{self, Numbered};
 use crate::graph::MAX_ELEMENTS;
 
 pub(super) struct Store {
@@ -16,6 +20,8 @@ pub(super) struct Store {
     weights: Group,
     /// Data sets by layer, as far as they were asked for.
     names: HashMap<String, Vec<String>>,
+    /// Of Keras 3's own format: where each layer's data sets lie.
+    numbered: Option<Numbered>,
     /// Bytes that may still be read: data sets may share bytes, but not without end.
     budget: u64,
 }
@@ -47,7 +53,14 @@ impl Store {
         let root = file.root_group().map_err(damaged)?;
         let weights = root.group("model_weights");
         let weights = weights.or_else(|_| file.root_group()).map_err(damaged)?;
-        Ok(Self { root, weights, names: HashMap::new(), budget: limit as u64 })
+        Ok(Self { root, weights, names: HashMap::new(), numbered: None, budget: limit as u64 })
+    }
+
+    /// The weights of a `.keras` archive, whose network `config` describes.
+    pub(super) fn open_numbered(file: &[u8], config: &Value) -> Result<Self, KerasError> {
+        let mut store = Self::open(file)?;
+        store.numbered = Some(numbered::index(&store.root, config).map_err(damaged)?);
+        Ok(store)
     }
 
     /// The network's JSON; `None` in a file of weights.
@@ -70,6 +83,17 @@ impl Store {
             weight: roles.join(" or "),
             what,
         };
+        let missing = || fault("is missing; save the full model again".to_owned());
+        if let Some(numbered) = &self.numbered {
+            let vars = numbered.get(&(group.map(str::to_owned), layer.to_owned()));
+            let vars = vars.ok_or_else(missing)?;
+            let (_, data_sets) = vars.member_names().map_err(|error| fault(error.to_string()))?;
+            let place = roles.iter().find_map(|role| numbered::place(role, data_sets.len()));
+            let place = place.filter(|&place| place < data_sets.len()).ok_or_else(missing)?;
+            let data_set = vars.dataset(&place.to_string());
+            let data_set = data_set.map_err(|error| fault(error.to_string()))?;
+            return self.read(&data_set).map_err(fault);
+        }
         let home = group.unwrap_or(layer);
         if !self.names.contains_key(home) {
             let names = self.weight_names(home).map_err(|error| fault(error.to_string()))?;
@@ -84,10 +108,43 @@ impl Store {
         let names = &self.names[home];
         let find = |role: &&str| names.iter().find(|name| is_it(name, role));
         let name = roles.iter().find_map(find).cloned();
-        let Some(name) = name else {
-            return Err(fault("is missing; save the full model again".to_owned()));
+        let data_set = self.data_set(home, &name.ok_or_else(missing)?).map_err(fault)?;
+        self.read(&data_set).map_err(fault)
+    }
+
+    /// Every layer's weights in Keras' order, of a file of weights only.
+    pub(super) fn layers(&mut self) -> Result<Vec<(String, Vec<Tensor>)>, KerasError> {
+        let mut layers = Vec::new();
+        if let Ok(home) = self.root.group("layers") {
+            let mut named: Vec<_> = numbered::named(&home).map_err(damaged)?.into_iter().collect();
+            named.sort_by(|(one, _), (other, _)| one.cmp(other));
+            for (layer, group) in named {
+                let vars = group.group("vars").map_err(damaged)?;
+                let (_, names) = vars.member_names().map_err(damaged)?;
+                let data_sets = (0..names.len()).map(|place| vars.dataset(&place.to_string()));
+                let data_sets = data_sets.collect::<Result<Vec<_>, _>>().map_err(damaged)?;
+                layers.push((layer, data_sets));
+            }
+        } else {
+            let (names, _) = self.weights.member_names().map_err(damaged)?;
+            for layer in names {
+                let names = self.weight_names(&layer).map_err(damaged)?;
+                let data_sets = names.iter().map(|name| self.data_set(&layer, name));
+                let data_sets = data_sets.collect::<Result<Vec<_>, _>>();
+                layers.push((layer, data_sets.map_err(KerasError::Hdf5)?));
+            }
+        }
+        // Normalization counts its samples.
+        let is_float =
+            |data_set: &&Dataset| matches!(data_set.dtype(), Datatype::FloatingPoint { .. });
+        let read = |(layer, data_sets): (String, Vec<Dataset>)| {
+            let tensors = data_sets.iter().filter(is_float).map(|data_set| self.read(data_set));
+            match tensors.collect::<Result<Vec<_>, _>>() {
+                Ok(tensors) => Ok((layer, tensors)),
+                Err(what) => Err(KerasError::Weight { layer, weight: "any".to_owned(), what }),
+            }
         };
-        self.read(home, &name).map_err(fault)
+        layers.into_iter().map(read).collect()
     }
 
     fn weight_names(&self, layer: &str) -> hdf5_reader::error::Result<Vec<String>> {
@@ -113,11 +170,14 @@ impl Store {
         parts.try_fold(self.weights.group(first)?, |group, part| group.group(part))
     }
 
-    fn read(&mut self, layer: &str, name: &str) -> Result<Tensor, String> {
+    fn data_set(&self, layer: &str, name: &str) -> Result<Dataset, String> {
         let path = format!("{layer}/{name}");
         let (group, last) = path.rsplit_once('/').unwrap_or(("", &path));
         let data_set = self.group(group).and_then(|group| group.dataset(last));
-        let data_set = data_set.map_err(|error| error.to_string())?;
+        data_set.map_err(|error| error.to_string())
+    }
+
+    fn read(&mut self, data_set: &Dataset) -> Result<Tensor, String> {
         let bytes = data_set.raw_byte_len().ok().and_then(|bytes| u64::try_from(bytes).ok());
         let left = bytes.and_then(|bytes| self.budget.checked_sub(bytes));
         self.budget = left.ok_or("is larger than the file can hold; the file is damaged")?;
