@@ -373,6 +373,23 @@ mod tests {
         Ok(())
     }
 
+    /// Early versions of Keras 3 leave the names of the layers out.
+    #[test]
+    fn groups_without_names_are_counted() -> Result<(), KerasError> {
+        let archive = sample::archive();
+        let archive::Parts { model, mut weights } = archive::parts(&archive)?;
+        let places = 0..weights.len() - 5;
+        let names: Vec<usize> =
+            places.filter(|&place| &weights[place..place + 5] == b"name\0").collect();
+        assert!(names.len() > 10, "{}", names.len());
+        for place in names {
+            weights[place] = b'g';
+        }
+        let store = Store::open_numbered(&weights, &model["config"])?;
+        assert_eq!(network(&model, store)?, read_archive(&archive)?);
+        Ok(())
+    }
+
     #[test]
     fn archives_say_what_is_wrong() {
         let archive = sample::archive();
