@@ -3,13 +3,15 @@
 //! A full-integer network keeps its integers: every node states its quantization and every parameter carries the file's
 //! values and scales beside the dequantized floats. uint8 at the edges (a QUANTIZE that only shifts the zero point by
 //! 128) is folded into [`Graph::io_type`]; a QUANTIZE to another scale becomes [`Op::Requantize`]. Float activations
-//! over stored int8 or f16 weights ("hybrid" and "float16" files) become plain float networks.
+//! over stored int8 or f16 weights ("hybrid" and "float16" files) become plain float networks, and so do networks of the
+//! old uint8 scheme.
 //!
 //! # Source
 //! The schema is `tensorflow/compiler/mlir/lite/schema/schema.fbs`; slot numbers below are its field order.
 
 mod flatbuffer;
 mod names;
+mod old;
 #[cfg(test)]
 pub(crate) mod sample;
 mod tensor;
@@ -50,6 +52,7 @@ pub fn read(file: &[u8]) -> Result<Graph, TfliteError> {
         builder: GraphBuilder::new(name.unwrap_or_else(|| "main".to_owned())),
         values: HashMap::new(),
         budget: file.len().saturating_mul(2),
+        is_old: false,
     };
     let operators = subgraph.tables(3, "Operator")?;
     for count in [operators.len(), importer.tensors.len(), importer.buffers.len()] {
@@ -68,7 +71,8 @@ pub fn read(file: &[u8]) -> Result<Graph, TfliteError> {
         return Err(TfliteError::Output { tensor: importer.tensor(output)?.name });
     };
     importer.builder.io_type = IoType { input: input_type, output: output_type };
-    Ok(importer.builder.finish(node)?)
+    let graph = importer.builder.finish(node)?;
+    Ok(if importer.is_old { old::dequantized(graph)? } else { graph })
 }
 
 /// A TFLite file that is damaged or uses what is not supported.
@@ -165,6 +169,8 @@ struct Importer<'a> {
     values: HashMap<usize, Value>,
     /// Parameter values that may still be read: tensors may share bytes, but not without end.
     budget: usize,
+    /// Whether weights are uint8.
+    is_old: bool,
 }
 
 /// An operator with what its messages need.
@@ -478,6 +484,7 @@ impl<'a> Importer<'a> {
         if tensor.shape.len() != rank {
             return Err(tensor.fault(format!("rank {}; {rank} is needed", tensor.shape.len())));
         }
+        self.is_old |= tensor.is_uint8();
         let mut param = tensor.param(bytes, axis)?;
         if activations.is_none() {
             param.quantized = None; // stored small, computed in float
@@ -568,6 +575,7 @@ mod tests {
     use super::sample::{self, F32, Network, Value};
     use super::*;
     use crate::graph::{Quantization, QuantizedParam};
+    use crate::interpret;
 
     #[test]
     fn int8_network_keeps_its_integers() -> Result<(), TfliteError> {
@@ -624,15 +632,19 @@ mod tests {
         net.operator(0, &[first, second], sum, vec![]);
         let message = read(&net.file(&[first, second], &[sum])).unwrap_err().to_string();
         assert!(message.contains("2 inputs (first, second)"), "{message}");
+    }
 
+    #[test]
+    fn old_uint8_weights_become_floats() {
         let mut net = Network::default();
         let old = (3, &[0.5_f32][..], 117, 0);
         let picture = net.tensor("picture", &[1, 2], old, &[]);
-        let weights = net.tensor("old/w", &[1, 2], old, &[1, 2]);
+        let weights = net.tensor("old/w", &[1, 2], old, &[1, 120]);
         let scores = net.tensor("scores", &[1, 1], old, &[]);
         net.operator(9, &[picture, weights, -1], scores, vec![]);
-        let message = read(&net.file(&[picture], &[scores])).unwrap_err().to_string();
-        assert!(message.contains("`old/w`: uint8 weights with zero point 117"), "{message}");
+        let graph = read(&net.file(&[picture], &[scores])).unwrap();
+        assert!(!graph.is_quantized() && graph.io_type == IoType::default());
+        assert_eq!(interpret::run(&graph, &[2.0, 1.0], |_, _| ()).unwrap(), [-114.5]);
     }
 
     #[test]

@@ -116,6 +116,10 @@ impl<'a> Tensor<'a> {
         }
     }
 
+    pub(super) fn is_uint8(&self) -> bool {
+        self.kind == UINT8
+    }
+
     /// A constant weight or bias; its output channels lie on `axis`.
     pub(super) fn param(self, bytes: &[u8], axis: usize) -> Result<Param, TfliteError> {
         let data = match self.kind {
@@ -123,15 +127,13 @@ impl<'a> Tensor<'a> {
             FLOAT16 => numbers(bytes).map(|bits| f16::from_bits(bits).to_f32()).collect(),
             INT8 | INT32 => return self.quantized(bytes, axis),
             UINT8 => {
-                let zero_point = numbers::<i64>(self.zero_points).next().unwrap_or(0);
-                return Err(self.fault(format!(
-                    "uint8 weights with zero point {zero_point}: the old uint8 scheme, whose weights are not \
-                     symmetric as int8 kernels need them; import the float network (.h5 or float .tflite) and let \
-                     `mote quantize` quantize it"
-                )));
+                let Quantization { scale, zero_point } = self.quantization()?;
+                #[expect(clippy::cast_precision_loss, reason = "both lie within 0 and 255")]
+                let real = |&stored: &u8| scale * (i32::from(stored) - zero_point) as f32;
+                bytes.iter().map(real).collect()
             }
             kind => {
-                let supported = "float32, float16, int8 and int32 are supported";
+                let supported = "float32, float16, int8, uint8 and int32 are supported";
                 return Err(
                     self.fault(format!("a parameter of type {}; {supported}", name_of(kind)))
                 );
