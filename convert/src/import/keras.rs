@@ -6,7 +6,7 @@
 //!
 //! # Source
 //! Keras' `saving/legacy/hdf5_format.py`: the JSON of the network in the attribute `model_config`, one group a layer
-//! below `model_weights`, whose attribute `weight_names` lists the data sets. The archives: see [`numbered`].
+//! below `model_weights`, whose attribute `weight_names` lists the data sets. Of the archives: `saving/saving_lib.py`.
 
 mod archive;
 mod config;
