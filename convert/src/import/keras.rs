@@ -90,7 +90,7 @@ pub enum KerasError {
     /// Weights without the network.
     #[error(
         "the file holds weights but no network (no attribute `model_config`); save the full model with \
-         model.save(\"model.h5\"), not save_weights"
+         model.save(\"model.h5\"), or give a network's weights to `mote new NETWORK --weights`"
     )]
     WeightsOnly,
     /// A file of weights whose layers are numbered only.

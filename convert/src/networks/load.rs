@@ -70,7 +70,8 @@ pub fn load_layers(
         let name = &graph.node(id).name;
         match named.get(&name[..]) {
             Some(weights) => {
-                filled.get_layer_mut(&name[..])?.set_weights(weights)?;
+                let mut layer = filled.get_layer_mut(&name[..]).map_err(LoadError::Weights)?;
+                layer.set_weights(weights).map_err(LoadError::Weights)?;
                 outcome.loaded.push(name.clone());
             }
             None => outcome.missing.push(name.clone()),
@@ -158,7 +159,8 @@ pub enum LoadError {
     /// A layer has other weights in the source.
     #[error(
         "layer `{layer}` of {network} has {expected}, that of {source_network} has {found}; build the network with \
-         the width and the number of classes of the weights, or without its top"
+         the width and the number of classes of the weights, or without its top; a model whose exporter folded the \
+         batch norms does not fit (PyTorch keeps them with training=TrainingMode.PRESERVE)"
     )]
     Layer {
         /// Its name.
@@ -176,7 +178,7 @@ pub enum LoadError {
     #[error(
         "{0}; build the network with the width and the number of classes of the weights, or without its top"
     )]
-    Weights(#[from] LayerError),
+    Weights(LayerError),
     /// No layer is listed.
     #[error("no layer of {network} ({layers}, ...) is among those of the weights ({listed}, ...)")]
     Nothing {
