@@ -12,7 +12,7 @@ use mote_convert::graph::IoType;
 use mote_convert::lower::lower;
 use mote_convert::quantized::{Network, Node, Op, Weights};
 use mote_convert::target::Target;
-use mote_engine::Numerics;
+use mote_engine::{ElementType, Numerics};
 use mote_kernels::{Clamp, Shape};
 
 #[test]
@@ -43,6 +43,7 @@ fn tiny_blob() -> Vec<u8> {
         op,
         inputs: inputs.to_vec(),
         shape: Shape::new(1, 1, channels),
+        element: ElementType::I8,
         scale,
         zero_point,
     };

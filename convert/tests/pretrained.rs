@@ -73,7 +73,7 @@ fn mobilenet_v1_has_its_known_accuracy() {
         (0..data.len()).collect::<Vec<_>>().par_iter().map(tensor).collect();
     let graph = passes::standard(graph).unwrap();
     let samples: Vec<Vec<f32>> = inputs.iter().step_by(2).cloned().collect();
-    let network = post_training(graph, &samples, Some((-1.0, 1.0)), &|_, _| {}).unwrap();
+    let network = post_training(graph, &samples, Some((-1.0, 1.0)), &[], &|_, _| {}).unwrap();
     let program = lower(&network, Target::host(), Numerics::Fp32).unwrap();
     let blob = Blob::new(emit(&program, &Metadata::default()).unwrap()).unwrap();
     let is_right = |(index, input): (usize, &Vec<f32>)| {
