@@ -28,6 +28,8 @@
 
 use crate::{EpilogueF16, F16, Filter, Geometry, Isa, Layout, Rows, ShapeError, tile_f16};
 
+#[cfg(armv7em_f16)]
+pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2_f16c;
 pub(crate) mod scalar;
@@ -77,11 +79,22 @@ impl<'a> Args<'a> {
 
 cells! {
     Avx2 avx2_f16c on target_arch = "x86_64",
+    Armv7emDsp armv7em_dsp on armv7em_f16,
 }
 
 /// The layout that the cell of `isa` reads without unpacking.
 #[must_use]
 pub const fn layout(isa: Isa, geometry: &Geometry) -> Layout {
     let _ = geometry;
-    tile_f16::layout(isa)
+    match isa {
+        Isa::Avx2 => tile_f16::AVX2_LAYOUT,
+        isa if isa.includes(Isa::Armv7emDsp) => ARMV7EM_LAYOUT,
+        _ => Layout::PLAIN,
+    }
 }
+
+/// Four channels side by side, tap after tap.
+pub(crate) const ARMV7EM_LAYOUT: Layout = match Layout::new(4, 1) {
+    Ok(layout) => layout,
+    Err(_) => Layout::PLAIN,
+};

@@ -10,6 +10,7 @@ use bytemuck::{Pod, Zeroable};
 pub struct F16(u16);
 
 /// What the exponent grows by on the way to f32: 127 - 15.
+#[cfg(any(test, not(armv7em_f16)))]
 const REBIAS: u32 = 112 << 23;
 
 impl F16 {
@@ -41,9 +42,9 @@ impl F16 {
     #[must_use]
     #[inline]
     pub fn to_f32(self) -> f32 {
-        #[cfg(all(armv7em, target_abi = "eabihf"))]
-        return crate::isa::armv7em::widen_f16(self.0);
-        #[cfg(not(all(armv7em, target_abi = "eabihf")))]
+        #[cfg(armv7em_f16)]
+        return crate::isa::armv7em::half::widen(self.0);
+        #[cfg(not(armv7em_f16))]
         self.widened()
     }
 
@@ -51,14 +52,14 @@ impl F16 {
     #[must_use]
     #[inline]
     pub fn from_f32(value: f32) -> Self {
-        #[cfg(all(armv7em, target_abi = "eabihf"))]
-        return Self(crate::isa::armv7em::narrow_f16(value));
-        #[cfg(not(all(armv7em, target_abi = "eabihf")))]
+        #[cfg(armv7em_f16)]
+        return Self(crate::isa::armv7em::half::narrow(value));
+        #[cfg(not(armv7em_f16))]
         Self::narrowed(value)
     }
 
     /// [`to_f32`](Self::to_f32) by integers.
-    #[cfg(any(test, not(all(armv7em, target_abi = "eabihf"))))]
+    #[cfg(any(test, not(armv7em_f16)))]
     fn widened(self) -> f32 {
         /// Value of the lowest bit of a subnormal.
         const UNIT: f32 = 1.0 / (1 << 24) as f32;
@@ -73,7 +74,7 @@ impl F16 {
     }
 
     /// [`from_f32`](Self::from_f32) by integers.
-    #[cfg(any(test, not(all(armv7em, target_abi = "eabihf"))))]
+    #[cfg(any(test, not(armv7em_f16)))]
     fn narrowed(value: f32) -> Self {
         const OVERFLOW: u32 = 0x4780_0000; // 65536
         const SMALLEST_NORMAL: u32 = 0x3880_0000; // 2^-14

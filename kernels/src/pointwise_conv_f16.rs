@@ -26,6 +26,8 @@
 
 use crate::{EpilogueF16, F16, Filter, Isa, Layout, ShapeError, tile_f16};
 
+#[cfg(armv7em_f16)]
+pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2_f16c;
 pub(crate) mod scalar;
@@ -72,6 +74,7 @@ impl<'a> Args<'a> {
 
 cells! {
     Avx2 avx2_f16c on target_arch = "x86_64",
+    Armv7emDsp armv7em_dsp on armv7em_f16,
 }
 
 /// The layout that the cell of `isa` reads without unpacking.

@@ -3,6 +3,8 @@
 
 use crate::{Isa, Layout};
 
+#[cfg(armv7em_f16)]
+pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2_f16c;
 
@@ -10,6 +12,7 @@ pub(crate) mod avx2_f16c;
 pub(crate) const fn layout(isa: Isa) -> Layout {
     match isa {
         Isa::Avx2 => AVX2_LAYOUT,
+        isa if isa.includes(Isa::Armv7emDsp) => ARMV7EM_LAYOUT,
         _ => Layout::PLAIN,
     }
 }
@@ -20,7 +23,13 @@ pub(crate) const AVX2_LAYOUT: Layout = match Layout::new(8, 1) {
     Err(_) => Layout::PLAIN,
 };
 
-/// Scratch of a convolution: a strip of pixels in f32.
+/// A panel: four channels by two steps, which fill a word.
+pub(crate) const ARMV7EM_LAYOUT: Layout = match Layout::new(4, 2) {
+    Ok(layout) => layout,
+    Err(_) => Layout::PLAIN,
+};
+
+/// Scratch of a convolution: a strip of pixels in f32, on Armv7E-M four as halves.
 pub(crate) const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> usize {
     match isa {
         Isa::Avx2 => {
@@ -34,6 +43,9 @@ pub(crate) const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> us
             }
             row.saturating_mul(pixels)
         }
+        isa if isa.includes(Isa::Armv7emDsp) => {
+            vector_scratch_bytes(isa, depth).saturating_mul(ARMV7EM_TILE)
+        }
         _ => 0,
     }
 }
@@ -42,10 +54,13 @@ pub(crate) const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> us
 pub(crate) const fn vector_scratch_bytes(isa: Isa, depth: usize) -> usize {
     match isa {
         Isa::Avx2 => depth.saturating_mul(4),
+        isa if isa.includes(Isa::Armv7emDsp) => depth.div_ceil(2).saturating_mul(4),
         _ => 0,
     }
 }
 
+/// Pixels of a tile.
+pub(crate) const ARMV7EM_TILE: usize = 4;
 /// Pixels of the tallest tile.
 const AVX2_TILE: usize = 6;
 /// Scratch that a strip keeps within unless a tile takes more.
