@@ -99,6 +99,20 @@ pub fn classifier() -> Graph {
     net.finish(x)
 }
 
+/// [`classifier`] with one weight of a layer changed.
+pub fn classifier_with(layer: &str, weight: f32) -> Graph {
+    let (mut builder, nodes, output) = classifier().into_builder();
+    for mut node in nodes {
+        if node.name == layer
+            && let Op::Dense { weights, .. } = &mut node.op
+        {
+            weights.data[1] = weight;
+        }
+        builder.push(node).unwrap();
+    }
+    builder.finish(output).unwrap()
+}
+
 /// Numbers without structure, in -1..1.
 pub fn values(len: usize, seed: u32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12_345);
