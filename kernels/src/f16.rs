@@ -182,7 +182,7 @@ mod tests {
                 assert_eq!(F16::from_f32(wide), half, "{bits:#06x}");
             } else {
                 assert_eq!(wide.is_nan(), bits & 0x3ff != 0, "{bits:#06x}");
-                assert_eq!(F16::from_f32(wide).is_finite(), false);
+                assert!(!F16::from_f32(wide).is_finite());
             }
         }
     }
