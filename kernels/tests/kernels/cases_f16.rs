@@ -113,18 +113,23 @@ fn narrow(value: f64) -> f32 {
 }
 
 impl Random {
+    #[allow(clippy::cast_possible_truncation, reason = "random bits")]
+    fn bits(&mut self) -> u16 {
+        self.next() as u16
+    }
+
     /// Mostly of the size of activations, sometimes extremes, subnormals or zeros of both signs.
     fn halves(&mut self, len: usize) -> Vec<F16> {
         let extremes = [0x0000, 0x8000, 0x0001, 0x8001, 0x03ff, 0x7bff, 0xfbff, 0x3c00, 0xbc00];
         let usual = |random: &mut Self| F16::from_f32(narrow(random.real(-4.0, 4.0)));
         let any = |random: &mut Self| {
-            let bits = random.next() as u16;
+            let bits = random.bits();
             F16::from_bits(if bits & 0x7c00 == 0x7c00 { bits & 0xbfff } else { bits })
         };
         match self.below(8) {
             0 => (0..len).map(|_| F16::from_bits(self.pick(&extremes))).collect(),
             1 => (0..len).map(|_| any(self)).collect(),
-            2 => (0..len).map(|_| F16::from_bits(self.next() as u16 & 0x83ff)).collect(),
+            2 => (0..len).map(|_| F16::from_bits(self.bits() & 0x83ff)).collect(),
             _ => (0..len).map(|_| usual(self)).collect(),
         }
     }
