@@ -4,7 +4,7 @@ use std::env;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rustc-check-cfg=cfg(armv7em, mve)");
+    println!("cargo:rustc-check-cfg=cfg(armv7em, armv7em_f16, mve)");
     let target = env::var("TARGET").unwrap_or_default();
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     let named = |cpus: &[&'static str]| cpus.iter().copied().find(|cpu| flags.contains(cpu));
@@ -21,4 +21,11 @@ fn main() {
     // A linker that optimizes across crates reads assembly without the compiler's flags.
     let directive = dsp.map_or(String::new(), |cpu| format!(".cpu {cpu}"));
     println!("cargo:rustc-env=MOTE_CPU_DIRECTIVE={directive}");
+    // Every FPU of these chips converts halves and fuses; of Armv7-A, which stands in for tests, only
+    // some do.
+    let chip = dsp.is_some() || target.starts_with("thumbv7em");
+    let stand_in = target.starts_with("thumbv7neon") && named(&["cortex-a7"]).is_some();
+    if chip && target.ends_with("eabihf") || stand_in {
+        println!("cargo:rustc-cfg=armv7em_f16");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mote_engine::format::{MAGIC, MetadataKey};
+use mote_engine::format::{self, MAGIC, MetadataKey};
 use mote_engine::{Isa, Kernels, Model, Observer, ParseError, Session, TensorView};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -55,6 +55,8 @@ pub enum Element {
     Int8,
     /// 128 above what the engine stores.
     Uint8,
+    /// The real numbers themselves.
+    Float32,
 }
 
 /// A blob that could not be used.
@@ -194,11 +196,26 @@ impl Blob {
         self.names.get(index).cloned().unwrap_or_else(|| format!("tensor {index}"))
     }
 
-    /// The real numbers `values` as the input stores them.
+    /// The bytes that the input stores the real numbers `values` as.
     #[must_use]
     pub fn quantize_input(&self, values: &[f32]) -> Vec<i8> {
         let input = self.input();
-        values.iter().map(|&value| quantize(value, input.scale, input.zero_point)).collect()
+        match input.element {
+            format::ElementType::I8 => {
+                values.iter().map(|&value| quantize(value, input.scale, input.zero_point)).collect()
+            }
+            format::ElementType::F16 => {
+                let mut bytes = vec![0; input.element.bytes() * values.len()];
+                input.store(values.iter().copied(), &mut bytes);
+                bytes
+            }
+        }
+    }
+
+    /// The real numbers that the bytes of an `output` mean.
+    #[must_use]
+    pub fn output_reals(&self, output: &[i8]) -> Vec<f32> {
+        self.output().reals(output).collect()
     }
 
     /// The samples along the first axis of `array`, as the input stores them.
@@ -213,7 +230,7 @@ impl Blob {
         if !fits {
             return Err(BlobError::InputLen { expected, found: array.shape().to_vec() });
         }
-        let stored: Vec<i8> = match (array.values(), self.provenance.input_type) {
+        let stored: Vec<i8> = match (array.values(), self.input_type()) {
             (Values::I8(values), Element::Int8) => values.clone(),
             (Values::U8(values), Element::Uint8) => values.iter().map(|&v| flip(v)).collect(),
             (Values::F32(values), _) => self.quantize_input(values),
@@ -224,10 +241,19 @@ impl Blob {
                 });
             }
         };
-        Ok(stored.chunks_exact(expected).map(<[i8]>::to_vec).collect())
+        Ok(stored.chunks_exact(self.input().bytes()).map(<[i8]>::to_vec).collect())
     }
 
-    /// Outputs as an array `[samples, ..]` of the type that the source network gives.
+    /// Type of the arrays that [`inputs`](Self::inputs) takes; halves come as float32.
+    fn input_type(&self) -> Element {
+        match self.input().element {
+            format::ElementType::I8 => self.provenance.input_type,
+            format::ElementType::F16 => Element::Float32,
+        }
+    }
+
+    /// Outputs as an array `[samples, ..]` of the type that the source network gives; of halves as
+    /// float32.
     ///
     /// # Panics
     /// If the outputs differ in length.
@@ -240,9 +266,12 @@ impl Blob {
             vec![outputs.len(), shape.height, shape.width, shape.channels]
         };
         let stored = outputs.concat();
-        let values = match self.provenance.output_type {
-            Element::Int8 => Values::I8(stored),
-            Element::Uint8 => Values::U8(stored.into_iter().map(unflip).collect()),
+        let values = match (self.output().element, self.provenance.output_type) {
+            (format::ElementType::F16, _) | (_, Element::Float32) => {
+                Values::F32(self.output_reals(&stored))
+            }
+            (_, Element::Int8) => Values::I8(stored),
+            (_, Element::Uint8) => Values::U8(stored.into_iter().map(unflip).collect()),
         };
         Array::new(dims, values).expect("every output has the output's length")
     }
@@ -264,6 +293,7 @@ impl Element {
         match self {
             Self::Int8 => "int8",
             Self::Uint8 => "uint8",
+            Self::Float32 => "float32",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `quantized::Network -> Program`: the contract's numbers, the target's layouts, the plan.
 
+mod half;
+
 use mote_engine::format::{self, NO_TENSOR, Numerics, OpKind};
 use mote_kernels::{
     Clamp, Geometry, Isa, Layout, Window, conv_s8, depthwise_conv_s8, fully_connected_s8,
@@ -9,7 +11,7 @@ use thiserror::Error;
 
 use crate::plan::{self, Block};
 use crate::quantize::{FixedPoint, quantize_multiplier};
-use crate::quantized::{Network, Node, Op, Weights};
+use crate::quantized::{HalfOp, Network, Node, Op, Weights};
 use crate::target::Target;
 
 /// Everything a blob says, before it is bytes.
@@ -180,6 +182,7 @@ impl Lowering<'_> {
                 self.push_weights(&mut op, table.as_slice())?;
                 OpKind::Lookup
             }
+            Op::Half(half) => self.half(&mut op, node, input, half)?,
         };
         op.kind = kind.code();
         Ok(op)
@@ -324,7 +327,7 @@ impl Lowering<'_> {
                     offset: small(offset)?,
                     scale: node.scale,
                     zero_point: node.zero_point,
-                    element: format::ElementType::I8.code(),
+                    element: node.element.code(),
                     last_use: index(last_use)?,
                     reserved: [0; 2],
                 })
@@ -358,12 +361,17 @@ impl Lowering<'_> {
     /// An addition works in place on its first input; where only the second is free, they swap.
     fn use_first_input_in_place(&mut self, last_use: &[usize]) {
         for (index, op) in self.ops.iter_mut().enumerate() {
-            if op.kind != OpKind::Add.code() || op.inputs[0] == op.inputs[1] {
+            let is_half = op.kind == OpKind::AddF16.code();
+            let is_sum = is_half || op.kind == OpKind::Add.code();
+            if !is_sum || op.inputs[0] == op.inputs[1] {
                 continue;
             }
             let free = |input: u16| last_use[usize::from(input)] == index;
             if !free(op.inputs[0]) && free(op.inputs[1]) {
                 op.inputs.swap(0, 1);
+                if is_half {
+                    continue;
+                }
                 op.numbers.swap(0, 1);
                 if self.numerics == Numerics::Tflite {
                     op.numbers.swap(2, 3);
@@ -382,6 +390,7 @@ impl Lowering<'_> {
         }
         match &node.op {
             Op::Add { .. } | Op::Clamp(_) | Op::Lookup(_) => true,
+            Op::Half(HalfOp::Add { .. } | HalfOp::Clamp(_)) => true,
             Op::DepthwiseConv { window, .. } => geometry(node, &self.network.nodes[input], *window)
                 .is_ok_and(|geometry| depthwise_conv_s8::can_run_in_place(&geometry)),
             _ => false,
@@ -420,6 +429,7 @@ impl Lowering<'_> {
         let last_op = ops.len() - 1;
         for (tensor, node) in nodes.iter().enumerate() {
             let bytes = (node.shape.checked_len())
+                .and_then(|len| len.checked_mul(node.element.bytes()))
                 .ok_or_else(|| shape_error(node, mote_kernels::ShapeError::Extent))?;
             let last = last_use[tensor].min(last_op);
             let writer = tensor.checked_sub(1);

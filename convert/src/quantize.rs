@@ -1,4 +1,4 @@
-//! `Graph -> quantized::Network`: the same network on integers.
+//! `Graph -> quantized::Network`: the same network on integers, or on halves.
 //!
 //! A graph whose source was quantized keeps every scale, zero point and integer of the source. A
 //! float graph gets its activation ranges from [`Calibration`] and its weights quantized symmetric
@@ -8,6 +8,7 @@ mod aware;
 mod bias;
 mod calibrate;
 mod equalize;
+mod half;
 mod multiplier;
 mod post_training;
 mod rounding;
@@ -16,10 +17,12 @@ pub(crate) use aware::{has_own_range, rounded_weights};
 pub use bias::correct_bias;
 pub use calibrate::{Calibration, Histograms, Ranges};
 pub use equalize::{ChannelStatistics, equalize};
+pub use half::halve;
 pub use multiplier::{FixedPoint, quantize_multiplier};
 pub use post_training::post_training;
 pub use rounding::{Covariances, round_weights};
 
+use mote_engine::ElementType;
 use mote_kernels::{Clamp, Shape};
 use thiserror::Error;
 
@@ -62,6 +65,24 @@ pub enum QuantizeError {
         /// Why, and what to do.
         reason: &'static str,
     },
+    /// A weight that no half holds.
+    #[error(
+        "layer `{layer}`: its weight {value} is beyond the halves, whose largest is 65504; use int8 for this layer, or scale it down"
+    )]
+    HalfRange {
+        /// Its name.
+        layer: String,
+        /// The weight.
+        value: f32,
+    },
+    /// Layers to keep in half precision that are not there.
+    #[error("the network has no layer `{layer}` to keep in half precision; it has {known}")]
+    UnknownLayer {
+        /// The name given.
+        layer: String,
+        /// The names there are.
+        known: String,
+    },
     /// A sum that may not fit an accumulator.
     #[error(
         "layer `{layer}`: channel {channel} may overflow its int32 accumulator (bound {bound}); split the layer"
@@ -82,24 +103,27 @@ pub enum QuantizeError {
 /// # Errors
 /// [`QuantizeError`] naming the layer.
 pub fn quantize(graph: &Graph, ranges: Option<&Ranges>) -> Result<Network, QuantizeError> {
+    quantize_mixed(graph, ranges, &[])
+}
+
+/// [`quantize`], but for the layers named in `halves`, which stay in half precision. Where the two
+/// meet, values are converted.
+///
+/// # Errors
+/// [`QuantizeError`] naming the layer.
+pub fn quantize_mixed(
+    graph: &Graph,
+    ranges: Option<&Ranges>,
+    halves: &[String],
+) -> Result<Network, QuantizeError> {
+    let halves = half::named(graph, halves)?;
     let quantization = match ranges {
         _ if graph.is_quantized() => graph.nodes().iter().map(|n| n.quantization).collect(),
         Some(ranges) => Some(activation_quantization(graph, ranges)),
         None => None,
     };
     let quantization: Vec<Quantization> = quantization.ok_or(QuantizeError::NeedsCalibration)?;
-    let mut builder = Builder { graph, quantization, places: Vec::new(), nodes: Vec::new() };
-    for (id, _) in graph.iter() {
-        let place = builder.place(id)?;
-        builder.places.push(place);
-    }
-    builder.drop_unused();
-    Ok(Network {
-        name: graph.name().to_owned(),
-        nodes: builder.nodes,
-        labels: graph.labels.clone(),
-        io_type: graph.io_type,
-    })
+    Builder::new(graph, quantization, halves).build()
 }
 
 /// Scale and zero point of every node's output. Operations that only move or select values keep
@@ -120,15 +144,39 @@ pub(crate) fn activation_quantization(graph: &Graph, ranges: &Ranges) -> Vec<Qua
 struct Builder<'g> {
     graph: &'g Graph,
     quantization: Vec<Quantization>,
+    /// Which graph nodes stay in half precision.
+    halves: Vec<bool>,
     /// Where each graph node's output is found.
     places: Vec<usize>,
     nodes: Vec<Node>,
 }
 
-impl Builder<'_> {
+impl<'g> Builder<'g> {
+    fn new(graph: &'g Graph, quantization: Vec<Quantization>, halves: Vec<bool>) -> Self {
+        Self { graph, quantization, halves, places: Vec::new(), nodes: Vec::new() }
+    }
+
+    fn build(mut self) -> Result<Network, QuantizeError> {
+        for (id, _) in self.graph.iter() {
+            let place = self.place(id)?;
+            self.places.push(place);
+        }
+        self.drop_unused();
+        Ok(Network {
+            name: self.graph.name().to_owned(),
+            nodes: self.nodes,
+            labels: self.graph.labels.clone(),
+            io_type: self.graph.io_type,
+        })
+    }
+
     fn place(&mut self, id: NodeId) -> Result<usize, QuantizeError> {
         let node = self.graph.node(id);
-        let inputs: Vec<usize> = node.inputs.iter().map(|i| self.places[i.index()]).collect();
+        if self.is_half(id) {
+            return self.place_half(id);
+        }
+        let inputs: Vec<usize> =
+            node.inputs.iter().map(|&input| self.converted(input, ElementType::I8)).collect();
         let own = self.quantization[id.index()];
         let same = node.inputs.first().is_none_or(|i| self.quantization[i.index()] == own);
         let unsupported = |reason| QuantizeError::Unsupported {
@@ -199,6 +247,7 @@ impl Builder<'_> {
             op,
             inputs,
             shape: shape(node.shape),
+            element: ElementType::I8,
             scale: own.scale,
             zero_point: zero_point(own),
         });

@@ -1,8 +1,9 @@
-//! A network of integers: what quantization makes of a [`Graph`](crate::graph::Graph) and what
-//! [`lower`](crate::lower) turns into a blob. It knows scales and zero points, but no target, no
-//! contract and no memory.
+//! A network of integers, of halves, or of both: what quantization makes of a
+//! [`Graph`](crate::graph::Graph) and what [`lower`](crate::lower) turns into a blob. It knows scales
+//! and zero points, but no target, no contract and no memory.
 
-use mote_kernels::{Clamp, Shape, Window};
+use mote_engine::ElementType;
+use mote_kernels::{Clamp, ClampF16, F16, Shape, Window};
 
 use crate::graph::IoType;
 
@@ -30,13 +31,15 @@ pub struct Node {
     pub inputs: Vec<usize>,
     /// Shape of the output.
     pub shape: Shape,
-    /// Real value of one step of the output.
+    /// How the output is stored.
+    pub element: ElementType,
+    /// Real value of one step of the output; 1 for halves.
     pub scale: f32,
-    /// Stored value of real zero in the output.
+    /// Stored value of real zero in the output; 0 for halves.
     pub zero_point: i8,
 }
 
-/// What a node computes on integers.
+/// What a node computes, on integers unless it says otherwise.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Op {
@@ -104,10 +107,93 @@ pub enum Op {
     Clamp(Clamp),
     /// Element-wise function: its values at -128, -127, .., 127.
     Lookup(Box<[i8; 256]>),
+    /// An operation that reads or writes halves.
+    Half(HalfOp),
+}
+
+/// What a node computes on halves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum HalfOp {
+    /// Convolution; depth is `[kernel_height, kernel_width, in_channels]`.
+    Conv {
+        /// Weights and biases.
+        weights: HalfWeights,
+        /// What slides.
+        window: Window,
+        /// Range of the output.
+        clamp: ClampF16,
+    },
+    /// Depthwise convolution; depth is the taps.
+    DepthwiseConv {
+        /// Weights and biases.
+        weights: HalfWeights,
+        /// What slides.
+        window: Window,
+        /// Range of the output.
+        clamp: ClampF16,
+    },
+    /// Fully connected; depth is the whole input.
+    FullyConnected {
+        /// Weights and biases.
+        weights: HalfWeights,
+        /// Range of the output.
+        clamp: ClampF16,
+    },
+    /// Addition of two maps.
+    Add {
+        /// Range of the output.
+        clamp: ClampF16,
+    },
+    /// Average pooling.
+    AvgPool {
+        /// What slides.
+        window: Window,
+        /// Range of the output.
+        clamp: ClampF16,
+    },
+    /// Maximum pooling.
+    MaxPool {
+        /// What slides.
+        window: Window,
+        /// Range of the output.
+        clamp: ClampF16,
+    },
+    /// Global average pooling.
+    GlobalAvgPool,
+    /// Softmax over the channels.
+    Softmax {
+        /// Usually 1.
+        beta: f32,
+    },
+    /// Padding with zeros.
+    Pad {
+        /// Rows above.
+        top: usize,
+        /// Columns to the left.
+        left: usize,
+    },
+    /// Activation clamp.
+    Clamp(ClampF16),
+    /// From halves to int8.
+    Quantize,
+    /// From int8 to halves.
+    Dequantize,
+}
+
+/// Weights in half precision, biases in single.
+#[derive(Clone, Debug)]
+pub struct HalfWeights {
+    /// `[channels, depth]`.
+    pub values: Vec<F16>,
+    /// One a channel.
+    pub bias: Vec<f32>,
+    /// Steps of a channel.
+    pub depth: usize,
 }
 
 impl Op {
-    /// Its weights, for the operations that have some.
+    /// Its int8 weights, for the operations that have some.
     #[must_use]
     pub fn weights(&self) -> Option<&Weights> {
         match self {

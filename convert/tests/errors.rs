@@ -21,7 +21,7 @@ use mote_engine::{Kernels, Model, Numerics, ParseError, PlanError, Session};
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10_mobilenet/model.h5");
 
 fn blob() -> AlignedBytes {
-    networks::blob(&networks::classifier(), Numerics::Tflite, "scalar")
+    networks::blob(&networks::classifier(), Numerics::Tflite, "scalar", &[])
 }
 
 /// The parser's error for `bytes`, whose text must hold `words`.

@@ -17,11 +17,13 @@ use mote_convert::lower::lower;
 use mote_convert::passes;
 use mote_convert::picture::Picture;
 use mote_convert::preprocess::{Pixels, Preprocess, Scaling};
-use mote_convert::quantize::post_training;
+use mote_convert::quantize::{halve, post_training};
 use mote_convert::target::Target;
 use mote_convert::testing::shared;
 use mote_engine::{Isa, Numerics};
-use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::{
+    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator,
+};
 
 /// ResNet-8 of MLPerf Tiny is known to be right on exactly 8719 of the 10,000 test pictures.
 #[test]
@@ -30,6 +32,31 @@ fn resnet8_has_its_known_accuracy() {
         return;
     };
     assert_eq!(correct(&graph, &data, Scaling::Raw), 8719);
+}
+
+/// Within 0.1 point of float.
+#[test]
+fn resnet8_loses_nothing_in_half_precision() {
+    let Some((graph, data)) = open("mlperf_tiny/pretrainedResnet.h5", "data/cifar10") else {
+        return;
+    };
+    let network = halve(&passes::standard(graph).unwrap()).unwrap();
+    let program = lower(&network, Target::host(), Numerics::Fp32).unwrap();
+    let blob = Blob::new(emit(&program, &Metadata::default()).unwrap()).unwrap();
+    let preprocess = Preprocess::new(Scaling::Raw);
+    let is_right = |runner: &mut Runner<'_>, index: usize| {
+        let Content::Picture(picture) = data.sample(index).unwrap().content else { panic!() };
+        let input = blob.quantize_input(&preprocess.tensor_f32(&picture, 32, 32));
+        let scores = blob.output_reals(&runner.run(&input));
+        let best = (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+        best == data.label(index)
+    };
+    let right = (0..data.len()).into_par_iter().map_init(
+        || Runner::new(&blob, Isa::best()).unwrap(),
+        |runner, index| usize::from(is_right(runner, index)),
+    );
+    let right: usize = right.sum();
+    assert!(right.abs_diff(8719) <= 10, "{right} of 10,000, 8719 in float");
 }
 
 #[test]
@@ -73,7 +100,7 @@ fn mobilenet_v1_has_its_known_accuracy() {
         (0..data.len()).collect::<Vec<_>>().par_iter().map(tensor).collect();
     let graph = passes::standard(graph).unwrap();
     let samples: Vec<Vec<f32>> = inputs.iter().step_by(2).cloned().collect();
-    let network = post_training(graph, &samples, Some((-1.0, 1.0)), &|_, _| {}).unwrap();
+    let network = post_training(graph, &samples, Some((-1.0, 1.0)), &[], &|_, _| {}).unwrap();
     let program = lower(&network, Target::host(), Numerics::Fp32).unwrap();
     let blob = Blob::new(emit(&program, &Metadata::default()).unwrap()).unwrap();
     let is_right = |(index, input): (usize, &Vec<f32>)| {

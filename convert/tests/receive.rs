@@ -33,7 +33,7 @@ impl Read for Wire<'_> {
 }
 
 fn blob() -> Vec<u8> {
-    networks::blob(&networks::classifier(), Numerics::Tflite, "scalar").to_vec()
+    networks::blob(&networks::classifier(), Numerics::Tflite, "scalar", &[]).to_vec()
 }
 
 /// What arrives in a buffer of `room` bytes.

@@ -133,7 +133,7 @@ fn run(bytes: &[u8], seed: u64) -> &'static str {
         session.run();
         let _ = session.top_k::<3>();
         let output = session.output();
-        assert_eq!(output.len(), model.output().len());
+        assert_eq!(output.len(), model.output().bytes());
         match &expected {
             None => expected = Some(output.to_vec()),
             Some(expected) => assert_eq!(expected, output, "{} differs from scalar", isa.name()),

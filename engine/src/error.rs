@@ -75,7 +75,7 @@ pub enum TensorFault {
     Shape,
     /// The element type is unknown.
     Element,
-    /// The scale is not a positive finite number.
+    /// The scale is not a positive finite number, or not that of halves, 1 without a zero point.
     Scale,
     /// The window leaves the arena.
     Window,
@@ -100,10 +100,12 @@ pub enum OpFault {
     },
     /// An input is not the network's input or the output of an earlier operation.
     Input,
+    /// A tensor does not have the element type that the kind reads or writes.
+    Element,
     /// Shapes, window or lengths do not go together.
     Shape(ShapeError),
     /// The weights lie outside their section, the tails of their blocks are not zero, or
-    /// one is beyond what its layout can say.
+    /// one is beyond what its layout can say, or not finite.
     Weights,
     /// A per-channel table lies outside its section or is misaligned.
     Parameters,
@@ -158,7 +160,9 @@ impl fmt::Display for TensorFault {
         match *self {
             Self::Shape => f.write_str("an extent is zero or too large"),
             Self::Element => f.write_str("unknown element type"),
-            Self::Scale => f.write_str("the scale is not a positive finite number"),
+            Self::Scale => {
+                f.write_str("the scale is not a positive finite number, or not 1 for f16")
+            }
             Self::Window => f.write_str("its window leaves the arena"),
             Self::LastUse => f.write_str("its last use is not the last operation that reads it"),
             Self::Overlap { with } => {
@@ -176,6 +180,7 @@ impl fmt::Display for OpFault {
                 "kind {code} is unknown or not linked; update Mote or turn on its feature"
             ),
             Self::Input => f.write_str("an input is not made by an earlier operation"),
+            Self::Element => f.write_str("a tensor has another element type than its kind takes"),
             Self::Shape(error) => error.fmt(f),
             Self::Weights => f.write_str(
                 "its weights lie outside their section, or some are not what their layout allows",
@@ -208,6 +213,8 @@ pub enum PlanError {
         /// Bytes that the arena has.
         found: u32,
     },
+    /// The arena does not start on an even address, as halves want it.
+    ArenaMisaligned,
 }
 
 impl fmt::Display for PlanError {
@@ -218,6 +225,9 @@ impl fmt::Display for PlanError {
                 "the arena has {found} bytes, the model needs {needed}; \
                  declare it as Arena<{{ model::ARENA_BYTES }}>"
             ),
+            Self::ArenaMisaligned => {
+                f.write_str("the arena does not start on an even address; declare it as Arena<..>")
+            }
         }
     }
 }

@@ -74,9 +74,9 @@ pub struct Tensor {
     pub channels: u32,
     /// Byte offset in the arena.
     pub offset: u32,
-    /// Real value of one step.
+    /// Real value of one step; 1 for halves.
     pub scale: f32,
-    /// Stored value of real zero.
+    /// Stored value of real zero; 0 for halves.
     pub zero_point: i8,
     /// [`ElementType`] code.
     pub element: u8,
@@ -190,6 +190,19 @@ codes! {
     ElementType: u8 {
         /// Signed 8-bit.
         I8 = 0,
+        /// IEEE 754 half precision.
+        F16 = 1,
+    }
+}
+
+impl ElementType {
+    /// Bytes of one value.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::I8 => 1,
+            Self::F16 => 2,
+        }
     }
 }
 
@@ -220,6 +233,32 @@ codes! {
         Clamp = 11,
         /// Element-wise function by table.
         Lookup = 12,
+        /// Convolution of halves.
+        ConvF16 = 13,
+        /// 1x1 convolution of halves with stride one.
+        PointwiseConvF16 = 14,
+        /// Depthwise convolution of halves.
+        DepthwiseConvF16 = 15,
+        /// Fully connected, halves.
+        FullyConnectedF16 = 16,
+        /// Addition of halves.
+        AddF16 = 17,
+        /// Average pooling of halves.
+        AvgPoolF16 = 18,
+        /// Maximum pooling of halves.
+        MaxPoolF16 = 19,
+        /// Global average pooling of halves.
+        GlobalAvgPoolF16 = 20,
+        /// Softmax of halves.
+        SoftmaxF16 = 21,
+        /// Padding of halves.
+        PadF16 = 22,
+        /// Activation clamp of halves.
+        ClampF16 = 23,
+        /// From halves to int8.
+        QuantizeF16 = 24,
+        /// From int8 to halves.
+        DequantizeF16 = 25,
     }
 }
 
@@ -240,6 +279,19 @@ impl OpKind {
             Self::Pad => "pad",
             Self::Clamp => "clamp",
             Self::Lookup => "lookup",
+            Self::ConvF16 => "conv_f16",
+            Self::PointwiseConvF16 => "pointwise_conv_f16",
+            Self::DepthwiseConvF16 => "depthwise_conv_f16",
+            Self::FullyConnectedF16 => "fully_connected_f16",
+            Self::AddF16 => "add_f16",
+            Self::AvgPoolF16 => "avg_pool_f16",
+            Self::MaxPoolF16 => "max_pool_f16",
+            Self::GlobalAvgPoolF16 => "global_avg_pool_f16",
+            Self::SoftmaxF16 => "softmax_f16",
+            Self::PadF16 => "pad_f16",
+            Self::ClampF16 => "clamp_f16",
+            Self::QuantizeF16 => "quantize_f16",
+            Self::DequantizeF16 => "dequantize_f16",
         }
     }
 
@@ -259,7 +311,37 @@ impl OpKind {
             Self::Pad => cfg!(feature = "pad"),
             Self::Clamp => cfg!(feature = "clamp"),
             Self::Lookup => cfg!(feature = "lookup"),
+            Self::ConvF16 => cfg!(feature = "conv_f16"),
+            Self::PointwiseConvF16 => cfg!(feature = "pointwise_conv_f16"),
+            Self::DepthwiseConvF16 => cfg!(feature = "depthwise_conv_f16"),
+            Self::FullyConnectedF16 => cfg!(feature = "fully_connected_f16"),
+            Self::AddF16 => cfg!(feature = "add_f16"),
+            Self::AvgPoolF16 => cfg!(feature = "avg_pool_f16"),
+            Self::MaxPoolF16 => cfg!(feature = "max_pool_f16"),
+            Self::GlobalAvgPoolF16 => cfg!(feature = "global_avg_pool_f16"),
+            Self::SoftmaxF16 => cfg!(feature = "softmax_f16"),
+            Self::PadF16 => cfg!(feature = "pad_f16"),
+            Self::ClampF16 => cfg!(feature = "clamp_f16"),
+            Self::QuantizeF16 => cfg!(feature = "quantize_f16"),
+            Self::DequantizeF16 => cfg!(feature = "dequantize_f16"),
         }
+    }
+
+    /// How it reads and writes its tensors.
+    #[must_use]
+    pub const fn elements(self) -> (ElementType, ElementType) {
+        match self {
+            Self::QuantizeF16 => (ElementType::F16, ElementType::I8),
+            Self::DequantizeF16 => (ElementType::I8, ElementType::F16),
+            _ if self.code() >= Self::ConvF16.code() => (ElementType::F16, ElementType::F16),
+            _ => (ElementType::I8, ElementType::I8),
+        }
+    }
+
+    /// Whether it has two inputs.
+    #[must_use]
+    pub const fn is_binary(self) -> bool {
+        matches!(self, Self::Add | Self::AddF16)
     }
 }
 

@@ -31,10 +31,12 @@ mod session;
 pub use arena::Arena;
 pub use blob::Blob;
 pub use error::{OpFault, ParseError, PlanError, RunError, TensorFault};
-pub use format::{Numerics, OpKind};
+pub use format::{ElementType, Numerics, OpKind};
 pub use model::{Model, TensorView};
 pub use mote_kernels::{Isa, Kernels};
 pub use observe::Observer;
-pub use ops::{Add, Clamped, Conv, Depthwise, GlobalPool, Lookup, Matrix, Op, Pad, Pool, Softmax};
+pub use ops::{
+    Add, Clamped, Conv, Depthwise, GlobalPool, HalfOp, Lookup, Matrix, Op, Pad, Pool, Softmax,
+};
 pub use receive::{ReceiveError, receive};
 pub use session::{Score, Session};

@@ -5,7 +5,7 @@ use crate::error::{OpFault, ParseError, TensorFault};
 use crate::format::{self, ElementType, MetadataKey, NO_TENSOR, Numerics, OpKind};
 use crate::ops::Op;
 use core::ops::Range;
-use mote_kernels::Shape;
+use mote_kernels::{Clamp, ClampF16, F16, Shape, round_half_even};
 
 /// A network that borrows everything from its blob. A `Model` is a proof: every operation it
 /// yields can be run in an arena of [`arena_bytes`](Self::arena_bytes) without another check.
@@ -109,6 +109,12 @@ impl<'a> Model<'a> {
         self.blob.metadata(MetadataKey::Labels)?.lines().nth(index)
     }
 
+    /// Whether some of its tensors are halves.
+    #[must_use]
+    pub fn has_halves(&self) -> bool {
+        self.blob.tensors().iter().any(|tensor| tensor.element == ElementType::F16.code())
+    }
+
     fn prove(&self) -> Result<(), ParseError> {
         let mut families = 0_u32;
         for (index, tensor) in self.blob.tensors().iter().enumerate() {
@@ -136,12 +142,17 @@ impl<'a> Model<'a> {
     fn prove_tensor(&self, tensor: &format::Tensor) -> Result<(), TensorFault> {
         let view = TensorView::new(tensor);
         let len = view.shape.checked_len().ok_or(TensorFault::Shape)?;
-        ElementType::from_code(tensor.element).ok_or(TensorFault::Element)?;
-        if !(tensor.scale.is_finite() && tensor.scale > 0.0) {
+        let element = ElementType::from_code(tensor.element).ok_or(TensorFault::Element)?;
+        let sound = match element {
+            ElementType::I8 => tensor.scale.is_finite() && tensor.scale > 0.0,
+            ElementType::F16 => tensor.scale == 1.0 && tensor.zero_point == 0,
+        };
+        if !sound {
             return Err(TensorFault::Scale);
         }
+        let bytes = len.checked_mul(element.bytes()).ok_or(TensorFault::Window)?;
         let aligned = view.offset.is_multiple_of(format::ALIGNMENT);
-        match view.offset.checked_add(len) {
+        match view.offset.checked_add(bytes) {
             Some(end) if aligned && end <= self.arena_bytes() => Ok(()),
             _ => Err(TensorFault::Window),
         }
@@ -152,7 +163,7 @@ impl<'a> Model<'a> {
     fn prove_inputs(&self, index: usize, record: &format::Op) -> Result<(), OpFault> {
         let kind = OpKind::from_code(record.kind).ok_or(OpFault::Kind { code: record.kind })?;
         let [first, second] = record.inputs;
-        let binary = matches!(kind, OpKind::Add);
+        let binary = kind.is_binary();
         if usize::from(first) > index
             || (binary && usize::from(second) > index)
             || (!binary && second != NO_TENSOR)
@@ -230,6 +241,8 @@ pub struct TensorView {
     pub shape: Shape,
     /// Byte offset in the arena.
     pub offset: usize,
+    /// How its values are stored.
+    pub element: ElementType,
     /// Real value of one step.
     pub scale: f32,
     /// Stored value of real zero.
@@ -239,8 +252,14 @@ pub struct TensorView {
 }
 
 impl TensorView {
-    pub(crate) const NOTHING: Self =
-        Self { shape: Shape::new(0, 0, 0), offset: 0, scale: 1.0, zero_point: 0, last_use: 0 };
+    pub(crate) const NOTHING: Self = Self {
+        shape: Shape::new(0, 0, 0),
+        offset: 0,
+        element: ElementType::I8,
+        scale: 1.0,
+        zero_point: 0,
+        last_use: 0,
+    };
 
     pub(crate) fn new(tensor: &format::Tensor) -> Self {
         Self {
@@ -250,6 +269,8 @@ impl TensorView {
                 tensor.channels as usize,
             ),
             offset: tensor.offset as usize,
+            // What it is not, `prove_tensor` refuses.
+            element: ElementType::from_code(tensor.element).unwrap_or(ElementType::I8),
             scale: tensor.scale,
             zero_point: tensor.zero_point,
             last_use: usize::from(tensor.last_use),
@@ -274,13 +295,49 @@ impl TensorView {
     /// Its bytes in the arena.
     #[must_use]
     pub const fn window(&self) -> Range<usize> {
-        self.offset..self.offset + self.len()
+        self.offset..self.offset.saturating_add(self.bytes())
     }
 
-    /// The real value of the stored `value`.
+    /// Number of bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.len().saturating_mul(self.element.bytes())
+    }
+
+    /// The real value of the int8 `value`.
     #[must_use]
     pub fn dequantize(&self, value: i8) -> f32 {
         f32::from(i16::from(value) - i16::from(self.zero_point)) * self.scale
+    }
+
+    /// The real values of `stored`, bytes of this tensor.
+    pub fn reals<'s>(&self, stored: &'s [i8]) -> impl Iterator<Item = f32> + use<'s> {
+        let tensor = *self;
+        stored.chunks_exact(tensor.element.bytes()).map(move |bytes| match *bytes {
+            [low, high] => {
+                F16::from_bits(u16::from_le_bytes([low.cast_unsigned(), high.cast_unsigned()]))
+                    .to_f32()
+            }
+            _ => tensor.dequantize(bytes.first().copied().unwrap_or(tensor.zero_point)),
+        })
+    }
+
+    /// Stores `reals` into `to`, bytes of this tensor: int8 nearest and saturated, ties to even, or the
+    /// nearest half.
+    pub fn store(&self, reals: impl IntoIterator<Item = f32>, to: &mut [i8]) {
+        for (to, real) in to.chunks_exact_mut(self.element.bytes()).zip(reals) {
+            match to {
+                [low, high] => {
+                    let bits = ClampF16::NONE.apply(real).to_bits().to_le_bytes();
+                    [*low, *high] = bits.map(u8::cast_signed);
+                }
+                to => {
+                    let steps = round_half_even(real / self.scale);
+                    let stored = Clamp::NONE.apply(steps + i32::from(self.zero_point));
+                    to.fill(stored);
+                }
+            }
+        }
     }
 }
 

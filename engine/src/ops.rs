@@ -4,6 +4,7 @@
 //! decodes every record to show that it can be, a session decodes it again to run it.
 
 mod elementwise;
+mod half;
 mod pool;
 mod softmax;
 mod weighted;
@@ -16,6 +17,7 @@ use core::ops::Range;
 use mote_kernels::{Clamp, Filter, Geometry, Kernels, Shape, ShapeError, Window};
 
 pub use elementwise::{Add, Clamped, Lookup, Pad};
+pub use half::HalfOp;
 pub use pool::{GlobalPool, Pool};
 pub use softmax::Softmax;
 pub use weighted::{Conv, Depthwise, Matrix};
@@ -48,6 +50,8 @@ pub enum Op<'a> {
     Clamp(Clamped),
     /// Element-wise function by table.
     Lookup(Lookup<'a>),
+    /// An operation on halves.
+    Half(HalfOp<'a>),
 }
 
 impl<'a> Op<'a> {
@@ -80,6 +84,9 @@ impl<'a> Op<'a> {
             OpKind::Pad if OpKind::Pad.is_linked() => Self::Pad(Pad::decode(&record)?),
             OpKind::Clamp if OpKind::Clamp.is_linked() => Self::Clamp(Clamped::decode(&record)?),
             OpKind::Lookup if OpKind::Lookup.is_linked() => Self::Lookup(Lookup::decode(&record)?),
+            half if cfg!(feature = "half") && half.is_linked() => {
+                Self::Half(HalfOp::decode(&record, half)?)
+            }
             _ => return Err(unknown),
         })
     }
@@ -105,6 +112,7 @@ impl<'a> Op<'a> {
             Self::Pad(op) if OpKind::Pad.is_linked() => op.run(kernels, arena),
             Self::Clamp(op) if OpKind::Clamp.is_linked() => op.run(kernels, arena),
             Self::Lookup(op) if OpKind::Lookup.is_linked() => op.run(kernels, arena),
+            Self::Half(op) if cfg!(feature = "half") => op.run(kernels, arena),
             _ => Ok(()),
         }
     }
@@ -116,6 +124,7 @@ impl<'a> Op<'a> {
             Self::Conv(op) => op.place.scratch(),
             Self::DepthwiseConv(op) => op.place.scratch(),
             Self::PointwiseConv(op) | Self::FullyConnected(op) => op.place.scratch(),
+            Self::Half(op) => op.scratch(),
             _ => 0..0,
         }
     }
@@ -136,6 +145,10 @@ impl<'a> Op<'a> {
             Some(filter) if !filter.tails_are_zero() || !filter.odd_channels_are_in_range() => {
                 Err(OpFault::Weights)
             }
+            None => match self {
+                Self::Half(op) => op.prove_weights(),
+                _ => Ok(()),
+            },
             _ => Ok(()),
         }
     }
@@ -143,9 +156,10 @@ impl<'a> Op<'a> {
     /// Its numbers of weights and of channels with a bias; 0 for operations without weights.
     #[must_use]
     pub const fn parameters(&self) -> (usize, usize) {
-        match self.filter() {
-            Some(filter) => (filter.channels() * filter.depth(), filter.channels()),
-            None => (0, 0),
+        match (self.filter(), self) {
+            (Some(filter), _) => (filter.channels() * filter.depth(), filter.channels()),
+            (None, Self::Half(op)) => op.parameters(),
+            (None, _) => (0, 0),
         }
     }
 
@@ -157,12 +171,13 @@ impl<'a> Op<'a> {
             Self::PointwiseConv(op) => product(op.pixels, op.filter),
             Self::FullyConnected(op) => product(1, op.filter),
             Self::DepthwiseConv(op) => product(op.geometry.output().pixels(), op.filter),
+            Self::Half(op) => op.macs(),
             _ => 0,
         }
     }
 }
 
-fn product(pixels: usize, filter: Filter<'_>) -> u64 {
+fn product<T: Copy>(pixels: usize, filter: Filter<'_, T>) -> u64 {
     (pixels as u64) * (filter.channels() as u64) * (filter.depth() as u64)
 }
 
@@ -172,6 +187,9 @@ pub(crate) struct Windows<'s> {
     output: &'s mut [i8],
     scratch: &'s mut [i8],
 }
+
+/// First input, when it lies apart, second input, and output.
+type Binary<'s> = (Option<&'s [i8]>, &'s [i8], &'s mut [i8]);
 
 /// Arena windows of an operation with one input.
 #[derive(Clone, Copy, Debug)]
@@ -208,6 +226,28 @@ impl Place {
         let Windows { input, output, .. } = self.split(arena)?;
         Ok((Some(input), output))
     }
+
+    /// Both inputs, the second one at `rhs`, and the output.
+    fn split_binary<'s>(
+        &self,
+        arena: &'s mut [i8],
+        rhs: (usize, usize),
+    ) -> Result<Binary<'s>, ShapeError> {
+        let [lhs, rhs, output] = [self.input, rhs, self.output].map(|(start, end)| start..end);
+        let overlap = |_| ShapeError::InputLen;
+        if self.in_place {
+            let [rhs, output] = arena.get_disjoint_mut([rhs, output]).map_err(overlap)?;
+            Ok((None, rhs, output))
+        } else if lhs == rhs {
+            // A map added to itself.
+            let [input, output] = arena.get_disjoint_mut([rhs, output]).map_err(overlap)?;
+            let input: &[i8] = input;
+            Ok((Some(input), input, output))
+        } else {
+            let [lhs, rhs, output] = arena.get_disjoint_mut([lhs, rhs, output]).map_err(overlap)?;
+            Ok((Some(lhs), rhs, output))
+        }
+    }
 }
 
 /// A record with the tensors it names.
@@ -224,13 +264,18 @@ impl<'b, 'a> Record<'b, 'a> {
         let op = blob.ops().get(index).ok_or(OpFault::Input)?;
         let tensor =
             |index: usize| blob.tensors().get(index).map(TensorView::new).ok_or(OpFault::Input);
-        let input = tensor(usize::from(op.inputs[0]))?;
-        Ok(Self { blob, op, input, output: tensor(index + 1)?, proven })
+        let (input, output) = (tensor(usize::from(op.inputs[0]))?, tensor(index + 1)?);
+        let kind = OpKind::from_code(op.kind).ok_or(OpFault::Kind { code: op.kind })?;
+        if (input.element, output.element) != kind.elements() {
+            return Err(OpFault::Element);
+        }
+        Ok(Self { blob, op, input, output, proven })
     }
 
     fn second_input(&self) -> Result<TensorView, OpFault> {
         let index = usize::from(self.op.inputs[1]);
-        self.blob.tensors().get(index).map(TensorView::new).ok_or(OpFault::Input)
+        let second = self.blob.tensors().get(index).map(TensorView::new).ok_or(OpFault::Input)?;
+        if second.element == self.input.element { Ok(second) } else { Err(OpFault::Element) }
     }
 
     fn in_place(&self) -> bool {

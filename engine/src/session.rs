@@ -5,7 +5,7 @@ use crate::error::{PlanError, RunError};
 use crate::model::{Model, TensorView};
 use crate::observe::Observer;
 use crate::ops::Op;
-use mote_kernels::Kernels;
+use mote_kernels::{F16, Kernels};
 
 /// A model, the kernels it runs on and the arena it runs in.
 #[derive(Debug)]
@@ -17,13 +17,17 @@ pub struct Session<'m, 'a> {
 
 impl<'m, 'a> Session<'m, 'a> {
     /// # Errors
-    /// [`PlanError::ArenaTooSmall`] when `arena` is smaller than the plan.
+    /// [`PlanError::ArenaTooSmall`] when `arena` is smaller than the plan,
+    /// [`PlanError::ArenaMisaligned`] when it starts on an odd address and the network has halves.
     pub fn new(model: Model<'m>, kernels: Kernels, arena: &'a mut [i8]) -> Result<Self, PlanError> {
         if arena.len() < model.arena_bytes() {
             return Err(PlanError::ArenaTooSmall {
                 needed: saturating_u32(model.arena_bytes()),
                 found: saturating_u32(arena.len()),
             });
+        }
+        if model.has_halves() && arena.as_ptr().align_offset(align_of::<F16>()) != 0 {
+            return Err(PlanError::ArenaMisaligned);
         }
         Ok(Self { model, kernels, arena })
     }
@@ -40,22 +44,45 @@ impl<'m, 'a> Session<'m, 'a> {
         &self.kernels
     }
 
-    /// Where the input belongs, `[height, width, channels]`. A run overwrites it.
+    /// Where the input belongs, `[height, width, channels]`: int8, or the bytes of little-endian
+    /// halves, as the [element](crate::TensorView::element) of [`Model::input`] says. A run overwrites
+    /// it. [`set_input`](Self::set_input) takes real numbers for both.
     #[must_use]
     pub fn input_mut(&mut self) -> &mut [i8] {
         self.arena.get_mut(self.model.input().window()).unwrap_or(&mut [])
     }
 
-    /// The output of the last run.
+    /// Stores real numbers as the input, whatever its element type.
+    ///
+    /// # Errors
+    /// [`RunError::InputLen`] when there are not as many as the network takes.
+    pub fn set_input(&mut self, reals: &[f32]) -> Result<(), RunError> {
+        let input = self.model.input();
+        if reals.len() != input.len() {
+            return Err(RunError::InputLen {
+                expected: saturating_u32(input.len()),
+                found: saturating_u32(reals.len()),
+            });
+        }
+        input.store(reals.iter().copied(), self.input_mut());
+        Ok(())
+    }
+
+    /// The output of the last run in real numbers.
+    pub fn output_reals(&self) -> impl Iterator<Item = f32> + '_ {
+        self.model.output().reals(self.output())
+    }
+
+    /// The output of the last run, stored like the input.
     #[must_use]
     pub fn output(&self) -> &[i8] {
         self.arena.get(self.model.output().window()).unwrap_or(&[])
     }
 
-    /// Copies `input` into the arena and runs.
+    /// Copies `input`, the bytes of [`input_mut`](Self::input_mut), into the arena and runs.
     ///
     /// # Errors
-    /// [`RunError::InputLen`] when `input` does not have the network's length.
+    /// [`RunError::InputLen`] when `input` does not have the network's length, counted in bytes.
     pub fn run_on(&mut self, input: &[i8]) -> Result<&[i8], RunError> {
         let place = self.input_mut();
         if place.len() != input.len() {
@@ -95,16 +122,15 @@ impl<'m, 'a> Session<'m, 'a> {
     /// The `K` classes with the largest outputs, best first; equal ones in class order.
     #[must_use]
     pub fn top_k<const K: usize>(&self) -> heapless::Vec<Score, K> {
-        let tensor = self.model.output();
         let mut best = heapless::Vec::new();
-        for (class, &value) in self.output().iter().enumerate() {
-            let place = best.iter().position(|b: &Score| b.value < value).unwrap_or(best.len());
+        for (class, score) in self.output_reals().enumerate() {
+            let place = best.iter().position(|b: &Score| b.score < score).unwrap_or(best.len());
             if place < K {
                 if best.is_full() {
                     best.pop();
                 }
                 let class = u16::try_from(class).unwrap_or(u16::MAX);
-                let _ = best.insert(place, Score { class, value, score: tensor.dequantize(value) });
+                let _ = best.insert(place, Score { class, score });
             }
         }
         best
@@ -117,8 +143,6 @@ impl<'m, 'a> Session<'m, 'a> {
 pub struct Score {
     /// Index of the class.
     pub class: u16,
-    /// The output as it is stored.
-    pub value: i8,
     /// The output as a real number: a probability after softmax.
     pub score: f32,
 }

@@ -1,6 +1,6 @@
 //! Packed weights: one layout description for every weighted family.
 
-use crate::ShapeError;
+use crate::{F16, ShapeError};
 
 /// How a `[channels, depth]` weight matrix is interleaved in memory.
 ///
@@ -80,7 +80,7 @@ impl Layout {
         self.depth as usize
     }
 
-    /// Bytes that a `[channels, depth]` matrix takes in this layout.
+    /// Values that a `[channels, depth]` matrix takes in this layout.
     #[must_use]
     pub const fn packed_len(self, channels: usize, depth: usize) -> Option<usize> {
         let (block_channels, block_depth) = (self.channels(), self.depth());
@@ -114,20 +114,20 @@ impl Layout {
     }
 }
 
-/// A `[channels, depth]` int8 weight matrix in some [`Layout`].
+/// A `[channels, depth]` weight matrix in some [`Layout`]: int8, or halves.
 #[derive(Clone, Copy, Debug)]
-pub struct Filter<'a> {
-    data: &'a [i8],
+pub struct Filter<'a, T = i8> {
+    data: &'a [T],
     layout: Layout,
     channels: usize,
     depth: usize,
 }
 
-impl<'a> Filter<'a> {
+impl<'a, T: Copy> Filter<'a, T> {
     /// # Errors
     /// [`ShapeError::FilterLen`] when `data` does not hold exactly the packed matrix.
     pub fn new(
-        data: &'a [i8],
+        data: &'a [T],
         layout: Layout,
         channels: usize,
         depth: usize,
@@ -138,9 +138,9 @@ impl<'a> Filter<'a> {
         Ok(Self { data, layout, channels, depth })
     }
 
-    /// The packed bytes.
+    /// The packed weights.
     #[must_use]
-    pub const fn data(&self) -> &'a [i8] {
+    pub const fn data(&self) -> &'a [T] {
         self.data
     }
 
@@ -162,10 +162,8 @@ impl<'a> Filter<'a> {
         self.depth
     }
 
-    /// Whether the tails of the last blocks are zeros. Cells multiply them with whatever lies
-    /// beyond the activations and count on it.
-    #[must_use]
-    pub fn tails_are_zero(&self) -> bool {
+    /// Whether `is_zero(channel, step)` for every place in the tails of the last blocks.
+    fn tails_are(&self, is_zero: impl Fn(usize, usize) -> bool) -> bool {
         let (block_channels, block_depth) = (self.layout.channels(), self.layout.depth());
         // Checked: the optimizer does not know that a layout's blocks are never empty.
         let (Some(channels), Some(depth)) = (
@@ -174,11 +172,19 @@ impl<'a> Filter<'a> {
         ) else {
             return false;
         };
-        let is_zero = |channel, step| self.at(channel, step) == 0;
         (0..channels).all(|channel| {
             let first = if channel < self.channels { self.depth } else { 0 };
             (first..depth).all(|step| is_zero(channel, step))
         })
+    }
+}
+
+impl Filter<'_> {
+    /// Whether the tails of the last blocks are zeros. Cells multiply them with whatever lies
+    /// beyond the activations and count on it.
+    #[must_use]
+    pub fn tails_are_zero(&self) -> bool {
+        self.tails_are(|channel, step| self.at(channel, step) == 0)
     }
 
     /// Whether no odd channel of the woven layout has a weight beyond `[-127, 127]`, as its bytes
@@ -232,6 +238,34 @@ impl<'a> Filter<'a> {
     }
 }
 
+impl Filter<'_, F16> {
+    /// Whether all weights are finite and the tails of the last blocks zeros.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.data.iter().all(|weight| weight.is_finite())
+            && self.tails_are(|channel, step| self.at(channel, step) == 0.0)
+    }
+
+    /// Weight of output channel `channel` at depth step `step`; zero outside the matrix.
+    #[must_use]
+    #[inline]
+    pub fn at(&self, channel: usize, step: usize) -> f32 {
+        let place = self.layout.index(channel, step, self.depth);
+        self.data.get(place).map_or(0.0, |weight| weight.to_f32())
+    }
+
+    /// `sum + values[0] * weight(channel, first_step) + ..`, added from left to right in f32. The
+    /// products are exact: 11 bits times 11 bits.
+    #[must_use]
+    #[inline]
+    pub fn dot(&self, sum: f32, channel: usize, first_step: usize, values: &[F16]) -> f32 {
+        values
+            .iter()
+            .zip(first_step..)
+            .fold(sum, |sum, (value, step)| sum + value.to_f32() * self.at(channel, step))
+    }
+}
+
 /// Writes the plain `[channels, depth]` matrix `plain` in `layout` into `packed`.
 ///
 /// # Errors
@@ -272,6 +306,38 @@ pub fn pack(
             let borrow = -i8::from(packed.get(place).is_some_and(|&even| even < 0));
             if let Some(odd) = packed.get_mut(place + 1) {
                 *odd = borrow;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// [`pack`] for halves.
+///
+/// # Errors
+/// [`ShapeError::FilterLen`] when either slice has the wrong length, [`ShapeError::Layout`] for the
+/// woven layout.
+pub fn pack_f16(
+    plain: &[F16],
+    layout: Layout,
+    channels: usize,
+    depth: usize,
+    packed: &mut [F16],
+) -> Result<(), ShapeError> {
+    if channels.checked_mul(depth) != Some(plain.len())
+        || layout.packed_len(channels, depth) != Some(packed.len())
+        || depth == 0
+    {
+        return Err(ShapeError::FilterLen);
+    }
+    if layout.woven {
+        return Err(ShapeError::Layout);
+    }
+    packed.fill(F16::default());
+    for (channel, row) in plain.chunks_exact(depth).enumerate() {
+        for (step, &weight) in row.iter().enumerate() {
+            if let Some(place) = packed.get_mut(layout.index(channel, step, depth)) {
+                *place = weight;
             }
         }
     }

@@ -171,14 +171,14 @@ impl Geometry {
     #[must_use]
     #[cfg_attr(armv7em, inline(never))] // For fallbacks only, which share it.
     #[cfg_attr(not(armv7em), inline)]
-    pub fn tap<'a>(
+    pub fn tap<'a, T>(
         &self,
-        input: &Rows<'a>,
+        input: &Rows<'a, T>,
         y: usize,
         x: usize,
         ky: usize,
         kx: usize,
-    ) -> Option<&'a [i8]> {
+    ) -> Option<&'a [T]> {
         let row = self.first_row(y) + (ky * self.window.dilation_height).cast_signed();
         let column = self.first_column(x) + (kx * self.window.dilation_width).cast_signed();
         input.pixel(row, column)
@@ -257,18 +257,18 @@ const fn check_axis(
 ///
 /// Row `y` lies in slot `y % slots`; a map that is wholly in memory has as many slots as rows.
 #[derive(Clone, Copy, Debug)]
-pub struct Rows<'a> {
-    data: &'a [i8],
+pub struct Rows<'a, T = i8> {
+    data: &'a [T],
     shape: Shape,
     slots: usize,
 }
 
-impl<'a> Rows<'a> {
+impl<'a, T> Rows<'a, T> {
     /// The whole map.
     ///
     /// # Errors
     /// [`ShapeError::InputLen`] when `data` does not hold exactly `shape`.
-    pub fn whole(data: &'a [i8], shape: Shape) -> Result<Self, ShapeError> {
+    pub fn whole(data: &'a [T], shape: Shape) -> Result<Self, ShapeError> {
         if shape.checked_len() != Some(data.len()) {
             return Err(ShapeError::InputLen);
         }
@@ -279,7 +279,7 @@ impl<'a> Rows<'a> {
     ///
     /// # Errors
     /// [`ShapeError::InputLen`] when `data` does not hold exactly `slots` rows.
-    pub fn ring(data: &'a [i8], shape: Shape, slots: usize) -> Result<Self, ShapeError> {
+    pub fn ring(data: &'a [T], shape: Shape, slots: usize) -> Result<Self, ShapeError> {
         if shape.checked_len().is_none()
             || slots == 0
             || slots.checked_mul(shape.row_len()) != Some(data.len())
@@ -304,7 +304,7 @@ impl<'a> Rows<'a> {
     /// Row `y`, or `None` in the padding above or below the map.
     #[must_use]
     #[inline]
-    pub fn row(&self, y: isize) -> Option<&'a [i8]> {
+    pub fn row(&self, y: isize) -> Option<&'a [T]> {
         let y = usize::try_from(y).ok().filter(|&y| y < self.shape.height)?;
         // A whole map needs no division.
         let slot = if y < self.slots { y } else { y.checked_rem(self.slots)? };
@@ -312,16 +312,16 @@ impl<'a> Rows<'a> {
         self.data.get(slot * row_len..)?.get(..row_len)
     }
 
-    /// What is in memory from `start` bytes on.
+    /// What is in memory from value `start` on.
     #[cfg(armv7em)]
-    pub(crate) fn onwards(&self, start: usize) -> Option<&'a [i8]> {
+    pub(crate) fn onwards(&self, start: usize) -> Option<&'a [T]> {
         self.data.get(start..)
     }
 
     /// Row `y` and whatever follows it in memory, or `None` in the padding above or below.
     #[cfg(any(target_arch = "x86_64", armv7em))]
     #[inline]
-    pub(crate) fn row_onwards(&self, y: isize) -> Option<&'a [i8]> {
+    pub(crate) fn row_onwards(&self, y: isize) -> Option<&'a [T]> {
         let y = usize::try_from(y).ok().filter(|&y| y < self.shape.height)?;
         let slot = if y < self.slots { y } else { y.checked_rem(self.slots)? };
         self.data.get(slot * self.shape.row_len()..)
@@ -330,7 +330,7 @@ impl<'a> Rows<'a> {
     /// The channels of pixel (`y`, `x`), or `None` in the padding.
     #[must_use]
     #[inline]
-    pub fn pixel(&self, y: isize, x: isize) -> Option<&'a [i8]> {
+    pub fn pixel(&self, y: isize, x: isize) -> Option<&'a [T]> {
         let x = usize::try_from(x).ok().filter(|&x| x < self.shape.width)?;
         let channels = self.shape.channels;
         self.row(y)?.get(x * channels..)?.get(..channels)

@@ -51,7 +51,7 @@ macro_rules! isa_lists {
 pub enum Isa {
     /// Portable Rust: the specification of every family.
     Scalar,
-    /// x86-64 with AVX2.
+    /// x86-64 with AVX2, F16C and FMA.
     Avx2,
     /// Armv7E-M: Cortex-M4 and M7, and Armv8-M with the DSP extension.
     Armv7emDsp,
@@ -112,12 +112,20 @@ impl Isa {
 
 #[cfg(all(target_arch = "x86_64", feature = "std"))]
 fn avx2_is_available() -> bool {
+    // Every processor with AVX2 has the other two as well.
     std::is_x86_feature_detected!("avx2")
+        && std::is_x86_feature_detected!("f16c")
+        && std::is_x86_feature_detected!("fma")
 }
 
 #[cfg(not(all(target_arch = "x86_64", feature = "std")))]
 fn avx2_is_available() -> bool {
-    cfg!(all(target_arch = "x86_64", target_feature = "avx2"))
+    cfg!(all(
+        target_arch = "x86_64",
+        target_feature = "avx2",
+        target_feature = "f16c",
+        target_feature = "fma"
+    ))
 }
 
 /// The proof that this machine has an instruction set: only [`Verified::new`] makes one.

@@ -1,4 +1,4 @@
-//! Hand-written int8 kernels: safe slices in, the same bits on every machine.
+//! Hand-written int8 and f16 kernels: safe slices in, the same bits on every machine.
 //!
 //! A family is an operation, a cell its implementation for one instruction set, one file each:
 //! `conv_s8/scalar.rs` is the specification of convolution, `conv_s8/avx2.rs` the fast twin with
@@ -16,6 +16,15 @@
 //! | [`avg_pool_s8`], [`max_pool_s8`], [`global_avg_pool_s8`] | x | 32 channels and more | 4 channels | 16 channels |
 //! | [`softmax_s8`] | x | 8 values | | |
 //! | [`pad_s8`] | x | scalar's copies | | |
+//! | [`conv_f16`] | x | im2col strips, 6 pixels x 16 channels | im2col, 4 pixels x 4 channels | |
+//! | [`pointwise_conv_f16`] | x | the same tiles | the same tiles | |
+//! | [`depthwise_conv_f16`] | x | 8 channels x 4 outputs | 4 channels | |
+//! | [`fully_connected_f16`] | x | the same tiles, 1 x 32 | the same tiles, 1 x 4 | |
+//! | [`avg_pool_f16`], [`max_pool_f16`] | x | 32 channels | | |
+//! | [`add_f16`], [`clamp_f16`], [`global_avg_pool_f16`], [`softmax_f16`] | x | 8 values | | |
+//! | [`quantize_f16`], [`dequantize_f16`] | x | 8 values | | |
+//!
+//! Halves are padded by [`pad_s8`] too: two channels of zero bytes are one of a zero.
 //!
 //! ```
 //! use mote_kernels::{Clamp, Kernels, clamp_s8};
@@ -36,6 +45,7 @@
 extern crate std;
 
 mod error;
+mod f16;
 mod filter;
 mod fixed_point;
 mod geometry;
@@ -43,23 +53,37 @@ mod isa;
 mod requantize;
 #[macro_use]
 mod table;
+mod tile_f16;
 mod tile_s8;
 
+pub mod add_f16;
 pub mod add_s8;
+pub mod avg_pool_f16;
 pub mod avg_pool_s8;
+pub mod clamp_f16;
 pub mod clamp_s8;
+pub mod conv_f16;
 pub mod conv_s8;
+pub mod depthwise_conv_f16;
 pub mod depthwise_conv_s8;
+pub mod dequantize_f16;
+pub mod fully_connected_f16;
 pub mod fully_connected_s8;
+pub mod global_avg_pool_f16;
 pub mod global_avg_pool_s8;
 pub mod lookup_s8;
+pub mod max_pool_f16;
 pub mod max_pool_s8;
 pub mod pad_s8;
+pub mod pointwise_conv_f16;
 pub mod pointwise_conv_s8;
+pub mod quantize_f16;
+pub mod softmax_f16;
 pub mod softmax_s8;
 
 pub use error::ShapeError;
-pub use filter::{Filter, Layout, pack};
+pub use f16::{ClampF16, EpilogueF16, F16};
+pub use filter::{Filter, Layout, pack, pack_f16};
 pub use geometry::{Geometry, MAX_EXTENT, Rows, Shape, Window};
 pub use isa::{Isa, Verified};
 pub use requantize::{
@@ -110,9 +134,9 @@ fn after_mut<T>(slice: &mut [T], start: usize) -> &mut [T] {
 
 /// Checks that `output_len` is some whole rows of the output, inside it from `first_row` on, and
 /// that `input` is (a ring of) the input that covers the window.
-fn check_rows(
+fn check_rows<T>(
     geometry: &Geometry,
-    input: &Rows<'_>,
+    input: &Rows<'_, T>,
     first_row: usize,
     output_len: usize,
 ) -> Result<(), ShapeError> {

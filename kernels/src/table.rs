@@ -85,6 +85,18 @@ kernels! {
     pad_s8 "pad": "Padding.",
     clamp_s8 "clamp": "Activation clamp.",
     lookup_s8 "lookup": "Element-wise function by table.",
+    conv_f16 "conv_f16": "Convolution of halves.",
+    pointwise_conv_f16 "pointwise_conv_f16": "1x1 convolution of halves with stride one.",
+    depthwise_conv_f16 "depthwise_conv_f16": "Depthwise convolution of halves.",
+    fully_connected_f16 "fully_connected_f16": "Fully connected layer of halves.",
+    add_f16 "add_f16": "Element-wise addition of halves.",
+    avg_pool_f16 "avg_pool_f16": "Average pooling of halves.",
+    global_avg_pool_f16 "global_avg_pool_f16": "Global average pooling of halves.",
+    max_pool_f16 "max_pool_f16": "Maximum pooling of halves.",
+    softmax_f16 "softmax_f16": "Softmax of halves.",
+    clamp_f16 "clamp_f16": "Activation clamp of halves.",
+    quantize_f16 "quantize_f16": "From halves to int8.",
+    dequantize_f16 "dequantize_f16": "From int8 to halves.",
 }
 
 impl Kernels {

@@ -82,6 +82,8 @@ fn arm_tests(steps: &mut Steps) -> Result<(), String> {
             .env("CARGO_TARGET_DIR", target().join("arm"))
             .env(format!("CARGO_TARGET_{variable}_LINKER"), LINKER)
             .env(format!("CARGO_TARGET_{variable}_RUNNER"), "qemu-arm -L /usr/arm-linux-gnueabihf")
+            // The first Armv7-A whose FPU has all that a Cortex-M4's has.
+            .env(format!("CARGO_TARGET_{variable}_RUSTFLAGS"), "-Ctarget-cpu=cortex-a7")
             .env("KERNELS_REQUIRE", "Armv7emDsp");
         run_command(&mut command)
     })

@@ -72,7 +72,7 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
     let isa = isa(args.isa.as_deref())?;
     let model = blob.model();
     let mut runner = Runner::new(&blob, isa)?;
-    let input = pattern(model.input().len());
+    let input = blob.quantize_input(&pattern(model.input().len()));
     for _ in 0..WARM_UP {
         runner.run(&input);
     }
@@ -95,8 +95,9 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
 }
 
 /// A fixed input without structure; timings do not depend on it.
-fn pattern(len: usize) -> Vec<i8> {
-    (0..len).map(|index| (index.wrapping_mul(151) >> 2).to_le_bytes()[0].cast_signed()).collect()
+fn pattern(len: usize) -> Vec<f32> {
+    let value = |index: usize| (index.wrapping_mul(151) >> 2).to_le_bytes()[0].cast_signed();
+    (0..len).map(|index| f32::from(value(index)) / 128.0).collect()
 }
 
 fn micros(started: Instant) -> f64 {

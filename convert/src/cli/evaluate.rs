@@ -69,34 +69,34 @@ struct Mistake {
 /// What is evaluated.
 enum Network {
     Float(Box<Graph>),
-    Int8(Box<Blob>, Isa),
+    Blob(Box<Blob>, Isa),
 }
 
 /// A network at work in one thread.
 enum Worker<'n> {
     Float(Box<Interpreter<'n>>),
-    Int8(&'n Blob, Box<Runner<'n>>),
+    Blob(&'n Blob, Box<Runner<'n>>),
 }
 
 impl Network {
     fn worker(&self) -> anyhow::Result<Worker<'_>> {
         Ok(match self {
             Self::Float(graph) => Worker::Float(Box::new(Interpreter::new(graph))),
-            Self::Int8(blob, isa) => Worker::Int8(blob, Box::new(Runner::new(blob, *isa)?)),
+            Self::Blob(blob, isa) => Worker::Blob(blob, Box::new(Runner::new(blob, *isa)?)),
         })
     }
 
     fn outputs(&self) -> usize {
         match self {
             Self::Float(graph) => graph.output_shape().elements(),
-            Self::Int8(blob, _) => blob.output().len(),
+            Self::Blob(blob, _) => blob.output().len(),
         }
     }
 
     fn labels(&self) -> Option<Vec<String>> {
         match self {
             Self::Float(graph) => graph.labels.clone(),
-            Self::Int8(blob, _) => (!blob.labels().is_empty()).then(|| blob.labels().to_vec()),
+            Self::Blob(blob, _) => (!blob.labels().is_empty()).then(|| blob.labels().to_vec()),
         }
     }
 }
@@ -105,8 +105,8 @@ impl Worker<'_> {
     fn run(&mut self, tensor: &[f32]) -> anyhow::Result<Vec<f32>> {
         Ok(match self {
             Self::Float(interpreter) => interpreter.run(tensor, |_, _| {})?.to_vec(),
-            Self::Int8(blob, runner) => {
-                runner.run(&blob.quantize_input(tensor)).into_iter().map(f32::from).collect()
+            Self::Blob(blob, runner) => {
+                blob.output_reals(&runner.run(&blob.quantize_input(tensor)))
             }
         })
     }
@@ -119,7 +119,7 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
     let (network, feed) = match source {
         Source::Blob(blob) => {
             let feed = Feed::for_blob(&blob, args.preprocess)?;
-            (Network::Int8(blob, isa), feed)
+            (Network::Blob(blob, isa), feed)
         }
         Source::Model(graph) => {
             let preprocess = preprocess_of(&graph, args.preprocess, Some(&dataset))?;
@@ -129,7 +129,7 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
                 let program = lower(&quantize(&graph, None)?, Target::host(), Numerics::Fp32)?;
                 let metadata = Metadata { labels: graph.labels, ..Metadata::default() };
                 let blob = Blob::new(emit(&program, &metadata)?)?;
-                (Network::Int8(Box::new(blob), isa), feed)
+                (Network::Blob(Box::new(blob), isa), feed)
             } else {
                 (Network::Float(Box::new(graph)), feed)
             }

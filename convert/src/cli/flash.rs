@@ -127,7 +127,7 @@ fn inputs(args: &Args, blob: &Blob) -> anyhow::Result<Vec<Vec<i8>>> {
     }
     let Some(picture) = &args.picture else {
         let input = blob.input();
-        return Ok(vec![vec![input.zero_point; input.len()]]);
+        return Ok(vec![vec![input.zero_point; input.bytes()]]);
     };
     let feed = Feed::for_blob(blob, args.preprocess)?;
     Ok(vec![blob.quantize_input(&feed.picture(&Picture::open(picture)?))])

@@ -4,14 +4,14 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use mote_engine::Numerics;
+use mote_engine::{ElementType, Numerics};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::Serialize;
 
 use super::Usage;
 use super::output::{Output, grouped};
 use super::source::{Feed, Skipped, open_model, preprocess_of, training_set};
-use crate::blob::{Blob, Provenance};
+use crate::blob::{Blob, Element, Provenance};
 use crate::data::{Content, Dataset};
 use crate::detect;
 use crate::emit::{Metadata, emit};
@@ -21,13 +21,15 @@ use crate::graph::Graph;
 use crate::lower::lower;
 use crate::passes;
 use crate::preprocess::Preprocess;
-use crate::quantize::{post_training, quantize};
+use crate::quantize::{halve, post_training, quantize_mixed};
+use crate::quantized::{Network, Node};
 use crate::target::{TARGETS, Target};
 
-/// Turns a model into a blob: int8, planned, packed for a machine.
+/// Turns a model into a blob: int8 or half precision, planned, packed for a machine.
 ///
-/// A quantized .tflite keeps its own integers. A float model needs --calibration: some pictures of
-/// the kind that it will see, labels are not needed.
+/// A quantized .tflite keeps its own integers. In int8 a float model needs --calibration: some
+/// pictures of the kind that it will see, labels are not needed. In half precision (--dtype f16) it
+/// needs none; the blob is about half the size of the float weights.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A model (.keras, .h5, .onnx, .tflite, .safetensors).
@@ -35,6 +37,13 @@ pub(super) struct Args {
     /// The blob to write.
     #[arg(short, long, value_name = "OUT.mote")]
     output: PathBuf,
+    /// How weights and activations are stored: `int8`, or `f16`, IEEE half precision with sums in
+    /// single.
+    #[arg(long, value_name = "int8|f16", default_value = "int8")]
+    dtype: String,
+    /// Layers that stay in half precision while the others become int8: `conv1,dense`.
+    #[arg(long, value_name = "LAYERS", value_delimiter = ',')]
+    keep_f16: Vec<String>,
     /// Pictures to find the activation ranges with; the same forms as `evaluate --data`.
     #[arg(long, value_name = "DIR")]
     calibration: Option<PathBuf>,
@@ -80,6 +89,7 @@ struct Report {
     arena_bytes: u64,
     weight_bytes: u64,
     macs: u64,
+    dtype: &'static str,
     numerics: &'static str,
     target: &'static str,
     preprocess: String,
@@ -96,6 +106,7 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
         })?,
     };
     let numerics = args.numerics.as_deref().map(parse_numerics).transpose()?;
+    let dtype = Dtype::new(args)?;
     let mut graph = open_model(&args.model)?;
     if let Some(path) = &args.labels {
         graph.labels = Some(read_labels(path, graph.output_shape().elements())?);
@@ -108,9 +119,10 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
             let dataset = training_set(&path, args.split.as_deref(), &args.classes)?;
             Some(dataset.subset(args.samples, 0))
         }
-        None if graph.is_quantized() => None,
+        None if graph.is_quantized() || dtype == Dtype::F16 => None,
         None => bail!(Usage(
-            "a float model needs pictures to find its activation ranges: give --calibration DIR"
+            "a float model needs pictures to find its activation ranges: give --calibration DIR, \
+             or --dtype f16 for half precision"
                 .to_owned()
         )),
     };
@@ -123,27 +135,29 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
         .and_then(|dataset| dataset.sample(0).ok())
         .is_some_and(|sample| matches!(sample.content, Content::Picture(_)));
     let mut network = match &dataset {
+        _ if dtype == Dtype::F16 => halve(&graph)?,
         Some(dataset) if !graph.is_quantized() => {
             let feed = Feed::new(preprocess, &graph)?;
             let samples = tensors(dataset, &feed, &skipped);
             used = samples.len();
             let range = is_pictures.then(|| detect::range(&preprocess));
             let progress = output.progress(0, "quantizing");
-            let network = post_training(graph.clone(), &samples, range, &|done, all| {
-                progress.set_length(all as u64);
-                progress.set_position(done as u64);
-            })?;
+            let network =
+                post_training(graph.clone(), &samples, range, &args.keep_f16, &|done, all| {
+                    progress.set_length(all as u64);
+                    progress.set_position(done as u64);
+                })?;
             progress.finish_and_clear();
             network
         }
-        _ => quantize(&graph, None)?,
+        _ => quantize_mixed(&graph, None, &args.keep_f16)?,
     };
     network.labels.clone_from(&graph.labels);
     let program = lower(&network, target, numerics)?;
     let metadata = Metadata {
         labels: network.labels.clone(),
         preprocess: Some(preprocess.to_string()),
-        provenance: Some(serde_json::to_string(&provenance(args, &graph, target)?)?),
+        provenance: Some(serde_json::to_string(&provenance(args, &graph, &network, target)?)?),
     };
     let blob = Blob::new(emit(&program, &metadata)?)?;
     write_atomic(&args.output, blob.bytes())?;
@@ -154,6 +168,7 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
         arena_bytes: model.arena_bytes() as u64,
         weight_bytes: model.blob().weights().len() as u64,
         macs: (0..model.op_count()).filter_map(|i| model.op(i)).map(|op| op.macs()).sum(),
+        dtype: dtype.name(),
         numerics: numerics.name(),
         target: target.name,
         preprocess: preprocess.to_string(),
@@ -172,6 +187,36 @@ fn tensors(dataset: &Dataset, feed: &Feed, skipped: &Skipped) -> Vec<Vec<f32>> {
             skipped.keep(feed.tensor(&sample))
         })
         .collect()
+}
+
+/// What the whole blob, or most of it, is stored in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dtype {
+    Int8,
+    F16,
+    Mixed,
+}
+
+impl Dtype {
+    fn new(args: &Args) -> anyhow::Result<Self> {
+        match (args.dtype.as_str(), args.keep_f16.is_empty()) {
+            ("int8", true) => Ok(Self::Int8),
+            ("int8", false) => Ok(Self::Mixed),
+            ("f16", true) => Ok(Self::F16),
+            ("f16", false) => {
+                bail!(Usage("--keep-f16 names layers of an int8 blob; drop --dtype f16".to_owned()))
+            }
+            (other, _) => bail!(Usage(format!("unknown dtype `{other}`; there are int8 and f16"))),
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Int8 => "int8",
+            Self::F16 => "f16",
+            Self::Mixed => "int8 and f16",
+        }
+    }
 }
 
 fn parse_numerics(name: &str) -> anyhow::Result<Numerics> {
@@ -193,7 +238,16 @@ fn read_labels(path: &PathBuf, classes: usize) -> anyhow::Result<Vec<String>> {
     Ok(labels)
 }
 
-fn provenance(args: &Args, graph: &Graph, target: Target) -> anyhow::Result<Provenance> {
+fn provenance(
+    args: &Args,
+    graph: &Graph,
+    network: &Network,
+    target: Target,
+) -> anyhow::Result<Provenance> {
+    let element = |node: Option<&Node>, of_graph| match node.map(|node| node.element) {
+        Some(ElementType::F16) => Element::Float32,
+        _ => Element::from(of_graph),
+    };
     let bytes =
         fs::read(&args.model).with_context(|| format!("reading {}", args.model.display()))?;
     Ok(Provenance {
@@ -205,8 +259,8 @@ fn provenance(args: &Args, graph: &Graph, target: Target) -> anyhow::Result<Prov
         source_sha256: sha256_hex(&bytes),
         tool: format!("mote {}", env!("CARGO_PKG_VERSION")),
         target: target.name.to_owned(),
-        input_type: graph.io_type.input.into(),
-        output_type: graph.io_type.output.into(),
+        input_type: element(network.nodes.first(), graph.io_type.input),
+        output_type: element(network.nodes.last(), graph.io_type.output),
     })
 }
 
@@ -220,8 +274,8 @@ fn text(report: &Report) -> String {
         grouped(report.macs),
     );
     text.push_str(&format!(
-        "numerics {}, packed for {}, preprocessing {}\n",
-        report.numerics, report.target, report.preprocess
+        "{}, numerics {}, packed for {}, preprocessing {}\n",
+        report.dtype, report.numerics, report.target, report.preprocess
     ));
     if report.calibration_samples > 0 {
         text.push_str(&format!("calibrated on {} samples\n", report.calibration_samples));

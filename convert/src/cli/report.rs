@@ -170,7 +170,8 @@ fn accuracy(blob: &Blob, data: &Dataset, feed: &Feed, skipped: &Skipped) -> anyh
             |runner, index| {
                 let runner = runner.as_mut().map_err(|error| anyhow::anyhow!("{error}"))?;
                 let Some(sample) = skipped.keep(data.sample(index)) else { return Ok(None) };
-                let scores = runner.run(&blob.quantize_input(&feed.tensor(&sample)?));
+                let output = runner.run(&blob.quantize_input(&feed.tensor(&sample)?));
+                let scores = blob.output_reals(&output);
                 Ok(Some(Some(rank::best(&scores)) == sample.label))
             },
         )

@@ -108,14 +108,10 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
 
 /// The `top` classes of an output, best first; equal ones in class order.
 pub(super) fn ranked(blob: &Blob, output: &[i8], top: usize) -> Vec<Class> {
-    let tensor = blob.output();
-    let mut order: Vec<usize> = (0..output.len()).collect();
-    order.sort_by_key(|&class| core::cmp::Reverse(output[class]));
-    let class = |class: usize| Class {
-        label: blob.label(class),
-        class,
-        score: tensor.dequantize(output[class]),
-    };
+    let scores = blob.output_reals(output);
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+    let class = |class: usize| Class { label: blob.label(class), class, score: scores[class] };
     order.into_iter().take(top).map(class).collect()
 }
 

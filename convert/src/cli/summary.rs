@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use mote_engine::ElementType;
 use serde::Serialize;
 
 use super::layers::trainable;
@@ -116,7 +117,10 @@ fn of_blob(blob: &Blob) -> Summary {
             let (op, kind) = (model.op(index)?, model.kind(index)?);
             let record = model.blob().ops().get(index)?;
             let (weights, biases) = op.parameters();
-            let table_bytes = if biases == 0 { 0 } else { biases * model.channel_bytes() };
+            let table_bytes = match kind.elements() {
+                (ElementType::F16, _) => biases * size_of::<f32>(),
+                _ => biases * model.channel_bytes(),
+            };
             Some(Layer {
                 name: blob.name(index + 1),
                 r#type: kind.name(),

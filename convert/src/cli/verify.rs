@@ -1,4 +1,4 @@
-//! `mote verify`: the float model against the int8 blob, layer by layer.
+//! `mote verify`: the float model against the blob, layer by layer.
 
 use std::path::PathBuf;
 
@@ -53,20 +53,24 @@ pub(super) struct Layer {
     pub(super) sqnr_db: Option<f64>,
 }
 
-/// Products of a channel's float values and its int8 values, summed.
+/// Products of a channel's float values and its stored values, summed.
 ///
 /// Quantizing may scale a channel and what reads it the other way, so each channel is compared up to
 /// a gain: the one with the least error.
 #[derive(Clone, Copy, Debug, Default)]
 struct Energy {
     float: f64,
-    int8: f64,
+    stored: f64,
     both: f64,
 }
 
 impl Energy {
     fn noise(self) -> f64 {
-        if self.int8 > 0.0 { self.float - self.both * self.both / self.int8 } else { self.float }
+        if self.stored > 0.0 {
+            self.float - self.both * self.both / self.stored
+        } else {
+            self.float
+        }
     }
 }
 
@@ -176,19 +180,20 @@ impl Tally {
         let found = runner.run_observed(&input, &mut tensors);
         tensors.0[0] = input;
         for (place, (expected, found)) in float.iter().zip(&tensors.0).enumerate() {
-            if expected.len() != found.len() {
+            let (view, energies) = (blob.tensors()[place], &mut self.layers[place]);
+            if expected.len() != view.len() {
                 continue;
             }
-            let (view, energies) = (blob.tensors()[place], &mut self.layers[place]);
             let channels = energies.len();
-            for (index, (&float, &int8)) in expected.iter().zip(found).enumerate() {
-                let (float, int8) = (f64::from(float), f64::from(view.dequantize(int8)));
+            for (index, (&float, stored)) in expected.iter().zip(view.reals(found)).enumerate() {
+                let (float, stored) = (f64::from(float), f64::from(stored));
                 let energy = &mut energies[index % channels];
                 energy.float += float * float;
-                energy.int8 += int8 * int8;
-                energy.both += float * int8;
+                energy.stored += stored * stored;
+                energy.both += float * stored;
             }
         }
+        let found = blob.output_reals(&found);
         self.agreed += usize::from(rank::best(expected) == rank::best(&found));
         self.count += 1;
         Ok(())
@@ -199,7 +204,7 @@ impl Tally {
         self.count += other.count;
         for (mine, theirs) in self.layers.iter_mut().flatten().zip(other.layers.iter().flatten()) {
             mine.float += theirs.float;
-            mine.int8 += theirs.int8;
+            mine.stored += theirs.stored;
             mine.both += theirs.both;
         }
         self

@@ -62,7 +62,8 @@ impl Prefix {
         watch.stage("quantizing", 1);
         let input = Some(detect::range(train.preprocess()));
         let engine = |error: &dyn core::fmt::Display| FitError::Engine(error.to_string());
-        let network = post_training(graph, &samples, input, &|_, _| ()).map_err(|e| engine(&e))?;
+        let network =
+            post_training(graph, &samples, input, &[], &|_, _| ()).map_err(|e| engine(&e))?;
         let program = lower(&network, Target::host(), Numerics::Fp32).map_err(|e| engine(&e))?;
         let bytes = emit(&program, &Metadata::default()).map_err(|e| engine(&e))?;
         Ok(Self::Int8(Box::new(Blob::new(bytes).map_err(|e| engine(&e))?)))
@@ -83,8 +84,7 @@ impl Prefix {
                         let runner =
                             runner.as_mut().map_err(|e| FitError::Engine(e.to_string()))?;
                         let output = runner.run(&blob.quantize_input(input));
-                        let values =
-                            output.into_iter().map(|value| blob.output().dequantize(value));
+                        let values = blob.output().reals(&output);
                         row.iter_mut().zip(values).for_each(|(to, value)| *to = value);
                         Ok::<(), FitError>(())
                     },

@@ -7,7 +7,7 @@ use rayon::slice::ParallelSlice;
 
 use super::{
     Calibration, ChannelStatistics, Covariances, Histograms, QuantizeError, correct_bias, equalize,
-    quantize, round_weights,
+    quantize_mixed, round_weights,
 };
 use crate::graph::{Graph, NodeId};
 use crate::interpret::Interpreter;
@@ -19,7 +19,7 @@ const CORRECTION: usize = 128;
 /// Quantizes a float `graph` that went through the [passes](crate::passes): equalizes its channels,
 /// chooses the ranges of its activations, rounds its weights and corrects its biases, all on `samples`, tensors as the
 /// network takes them. `input_range` is what the input can be, where that is known, as it is of
-/// pixels. `progress` is told how much of how much is done.
+/// pixels. The layers named in `halves` stay in half precision. `progress` is told how much of how much is done.
 ///
 /// # Errors
 /// [`QuantizeError`] naming the layer, and what running the network says.
@@ -27,6 +27,7 @@ pub fn post_training(
     graph: Graph,
     samples: &[Vec<f32>],
     input_range: Option<(f32, f32)>,
+    halves: &[String],
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> anyhow::Result<Network> {
     const PASSES: usize = 3;
@@ -72,7 +73,7 @@ pub fn post_training(
     if let Some((min, max)) = input_range {
         ranges.set(graph.input(), min, max);
     }
-    let mut network = quantize(&graph, Some(&ranges))?;
+    let mut network = quantize_mixed(&graph, Some(&ranges), halves)?;
     round_weights(&mut network, &graph, &covariances);
     let before = PASSES * samples.len();
     correct_bias(&mut network, &graph, corrected, &|layer, _| progress(before + layer, total))?;

@@ -6,7 +6,8 @@ use mote_convert::graph::{
 };
 use mote_convert::interpret;
 use mote_convert::lower::lower;
-use mote_convert::quantize::{Calibration, quantize};
+use mote_convert::quantize::{Calibration, halve, quantize_mixed};
+use mote_convert::quantized::Network;
 use mote_convert::target::Target;
 use mote_engine::Numerics;
 
@@ -16,15 +17,21 @@ pub fn blobs() -> Vec<AlignedBytes> {
     for graph in [everything(), inverted_residual(), classifier()] {
         for numerics in [Numerics::Tflite, Numerics::Fp32] {
             for target in ["scalar", "x86-64-v3"] {
-                blobs.push(blob(&graph, numerics, target));
+                blobs.push(blob(&graph, numerics, target, &[]));
             }
         }
+        for target in ["scalar", "x86-64-v3"] {
+            blobs.push(finish(&graph, &halve(&graph).unwrap(), Numerics::Fp32, target));
+        }
+    }
+    for numerics in [Numerics::Tflite, Numerics::Fp32] {
+        blobs.push(blob(&everything(), numerics, "x86-64-v3", &["depthwise", "max_pool"]));
     }
     blobs
 }
 
-/// `graph` calibrated on numbers without structure.
-pub fn blob(graph: &Graph, numerics: Numerics, target: &str) -> AlignedBytes {
+/// `graph` calibrated on numbers without structure, some layers kept in half precision.
+pub fn blob(graph: &Graph, numerics: Numerics, target: &str, halves: &[&str]) -> AlignedBytes {
     let mut calibration = Calibration::new(graph);
     for seed in 0..2 {
         let input = values(graph.input_shape().elements(), 99 + seed);
@@ -33,8 +40,15 @@ pub fn blob(graph: &Graph, numerics: Numerics, target: &str) -> AlignedBytes {
         })
         .unwrap();
     }
-    let network = quantize(graph, Some(&calibration.finish().unwrap())).unwrap();
-    let program = lower(&network, Target::from_name(target).unwrap(), numerics).unwrap();
+    let halves: Vec<String> = halves.iter().map(|&name| name.to_owned()).collect();
+    let ranges = calibration.finish().unwrap();
+    let network = quantize_mixed(graph, Some(&ranges), &halves).unwrap();
+    finish(graph, &network, numerics, target)
+}
+
+/// The blob of a quantized `graph`.
+pub fn finish(graph: &Graph, network: &Network, numerics: Numerics, target: &str) -> AlignedBytes {
+    let program = lower(network, Target::from_name(target).unwrap(), numerics).unwrap();
     let outputs = graph.output_shape().elements();
     let metadata = Metadata {
         labels: Some((0..outputs).map(|class| format!("class {class}")).collect()),
@@ -83,6 +97,20 @@ pub fn classifier() -> Graph {
     let x = net.add("twice", Op::Add { activation: Activation::None }, &[x, x]);
     let x = net.add("output", dense(3, 17), &[x]);
     net.finish(x)
+}
+
+/// [`classifier`] with one weight of a layer changed.
+pub fn classifier_with(layer: &str, weight: f32) -> Graph {
+    let (mut builder, nodes, output) = classifier().into_builder();
+    for mut node in nodes {
+        if node.name == layer
+            && let Op::Dense { weights, .. } = &mut node.op
+        {
+            weights.data[1] = weight;
+        }
+        builder.push(node).unwrap();
+    }
+    builder.finish(output).unwrap()
 }
 
 /// Numbers without structure, in -1..1.

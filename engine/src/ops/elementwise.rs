@@ -51,23 +51,7 @@ impl Add {
     }
 
     pub(super) fn run(&self, kernels: &Kernels, arena: &mut [i8]) -> Result<(), ShapeError> {
-        let (rhs, output) = (self.rhs.0..self.rhs.1, self.place.output.0..self.place.output.1);
-        let (lhs, rhs, output): (Option<&[i8]>, &[i8], &mut [i8]) = if self.place.in_place {
-            let [rhs, output] =
-                arena.get_disjoint_mut([rhs, output]).map_err(|_| ShapeError::InputLen)?;
-            (None, rhs, output)
-        } else if self.place.input == self.rhs {
-            // A map added to itself.
-            let [input, output] =
-                arena.get_disjoint_mut([rhs, output]).map_err(|_| ShapeError::InputLen)?;
-            let input: &[i8] = input;
-            (Some(input), input, output)
-        } else {
-            let lhs = self.place.input.0..self.place.input.1;
-            let [lhs, rhs, output] =
-                arena.get_disjoint_mut([lhs, rhs, output]).map_err(|_| ShapeError::InputLen)?;
-            (Some(lhs), rhs, output)
-        };
+        let (lhs, rhs, output) = self.place.split_binary(arena, self.rhs)?;
         let mut args = add_s8::Args::new(add_s8::Operands {
             lhs,
             rhs,

@@ -23,6 +23,8 @@ macro_rules! widen {
 }
 
 pub(crate) mod depthwise;
+#[cfg(armv7em_f16)]
+pub(crate) mod half;
 pub(crate) mod window;
 
 use window::WindowRows;

@@ -12,6 +12,8 @@ use mote_kernels::{
 };
 use proptest::prelude::*;
 
+pub(crate) use crate::cases_f16::*;
+
 /// How a case is put before a cell.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
@@ -75,6 +77,16 @@ pub(crate) trait Case: Clone + core::fmt::Debug + 'static {
     /// What a subtly wrong kernel might compute instead.
     fn plant_bug(&mut self);
 
+    /// `output` in the steps that [`reference`](Self::reference) counts in.
+    fn steps(&self, output: &[i8]) -> Vec<f64> {
+        output.iter().map(|&value| f64::from(value)).collect()
+    }
+
+    /// What clamping makes of a real result in steps.
+    fn clamped(&self, real: f64) -> f64 {
+        real.clamp(f64::from(self.clamp().min), f64::from(self.clamp().max))
+    }
+
     /// `run` with the cell of `kernels`.
     fn output(&self, kernels: &Kernels, setup: Setup) -> Vec<i8> {
         self.run(setup, &|args| Self::call(kernels, args))
@@ -86,6 +98,10 @@ pub(crate) trait Case: Clone + core::fmt::Debug + 'static {
 pub(crate) struct Random(u64);
 
 impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -94,20 +110,20 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[usize::try_from(self.below(choices.len() as u64)).unwrap()]
     }
 
-    fn real(&mut self, from: f64, to: f64) -> f64 {
+    pub(crate) fn real(&mut self, from: f64, to: f64) -> f64 {
         from + (to - from) * (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "a random byte")]
-    fn int8(&mut self) -> i8 {
+    pub(crate) fn int8(&mut self) -> i8 {
         self.next() as i8
     }
 
@@ -117,7 +133,7 @@ impl Random {
     }
 
     /// Mostly uniform, sometimes only extremes, sometimes one extreme.
-    fn int8s(&mut self, len: usize) -> Vec<i8> {
+    pub(crate) fn int8s(&mut self, len: usize) -> Vec<i8> {
         match self.below(8) {
             0 => vec![-128; len],
             1 => vec![127; len],
@@ -274,13 +290,13 @@ fn packed(plain: &[i8], layout: Layout, channels: usize) -> (Vec<i8>, Layout) {
 }
 
 /// Scratch of some length at the alignment of an arena, full of rubbish.
-fn with_scratch<R>(bytes: usize, use_it: impl FnOnce(&mut [i8]) -> R) -> R {
+pub(crate) fn with_scratch<R>(bytes: usize, use_it: impl FnOnce(&mut [i8]) -> R) -> R {
     let mut aligned = vec![0x5555_5555_5555_5555_5555_5555_5555_5555_u128; bytes.div_ceil(16)];
     use_it(&mut bytemuck::cast_slice_mut(&mut aligned)[..bytes])
 }
 
 /// Extents around the tiles of 4, 8, 16 and 32.
-fn extent() -> impl Strategy<Value = usize> {
+pub(crate) fn extent() -> impl Strategy<Value = usize> {
     prop_oneof![
         1..=4_usize,
         prop::sample::select(vec![5, 7, 8, 9, 15, 16, 17, 23, 24, 25, 31, 32, 33, 40, 48, 65]),
@@ -304,7 +320,7 @@ fn axis() -> impl Strategy<Value = [usize; 6]> {
 }
 
 /// A window over a map of `inputs` channels to one of `outputs`.
-fn geometry(inputs: usize, outputs: usize) -> impl Strategy<Value = Geometry> {
+pub(crate) fn geometry(inputs: usize, outputs: usize) -> impl Strategy<Value = Geometry> {
     (axis(), axis()).prop_filter_map("a window outside the input", move |(down, across)| {
         let window = Window {
             kernel_height: down[0],
@@ -323,14 +339,14 @@ fn geometry(inputs: usize, outputs: usize) -> impl Strategy<Value = Geometry> {
 
 /// Runs `rows(input, first_row, output)` for the whole output at once, or for each of its rows
 /// through a ring.
-fn windows(
+pub(crate) fn windows<T: bytemuck::Pod>(
     geometry: &Geometry,
-    input: &[i8],
+    input: &[T],
     ring: Option<usize>,
-    mut rows: impl FnMut(Rows<'_>, usize, &mut [i8]),
-) -> Vec<i8> {
+    mut rows: impl FnMut(Rows<'_, T>, usize, &mut [T]),
+) -> Vec<T> {
     let (shape, window) = (geometry.input(), geometry.window());
-    let mut output = vec![0x55; geometry.output().checked_len().unwrap()];
+    let mut output = rubbish(geometry.output().checked_len().unwrap());
     let Some(more) = ring else {
         rows(Rows::whole(input, shape).unwrap(), 0, &mut output);
         return output;
@@ -338,7 +354,7 @@ fn windows(
     let slots = window.span_height().min(shape.height) + more;
     let row_len = shape.row_len();
     for (y, output) in output.chunks_mut(geometry.output().row_len()).enumerate() {
-        let mut data = vec![0x55; slots * row_len];
+        let mut data = rubbish(slots * row_len);
         for tap in 0..window.span_height() {
             let row = geometry.first_row(y) + tap.cast_signed();
             if let Some(row) = usize::try_from(row).ok().filter(|&row| row < shape.height) {
@@ -351,8 +367,16 @@ fn windows(
     output
 }
 
+/// What was in memory before.
+pub(crate) fn rubbish<T: bytemuck::Pod>(len: usize) -> Vec<T> {
+    vec![bytemuck::pod_read_unaligned(&[0x55; 8][..size_of::<T>()]); len]
+}
+
 /// Visits every tap of every output of a window: output, tap, place of the tap's first channel.
-fn for_each_tap(geometry: &Geometry, mut visit: impl FnMut(usize, usize, Option<usize>)) {
+pub(crate) fn for_each_tap(
+    geometry: &Geometry,
+    mut visit: impl FnMut(usize, usize, Option<usize>),
+) {
     let (input, output, window) = (geometry.input(), geometry.output(), geometry.window());
     for pixel in 0..output.pixels() {
         for tap in 0..window.taps() {

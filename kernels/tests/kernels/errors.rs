@@ -1,8 +1,9 @@
 //! What `Args::new` and the constructors refuse, and by which name.
 
 use mote_kernels::{
-    Clamp, Epilogue, Filter, Geometry, Layout, Requantize, Rows, Shape, ShapeError, Window,
-    avg_pool_s8, clamp_s8, conv_s8, pack, pad_s8, pointwise_conv_s8,
+    Clamp, ClampF16, Epilogue, EpilogueF16, F16, Filter, Geometry, Layout, Requantize, Rows, Shape,
+    ShapeError, Window, avg_pool_s8, clamp_s8, conv_s8, pack, pack_f16, pad_s8, pointwise_conv_f16,
+    pointwise_conv_s8, softmax_f16,
 };
 
 const MAP: Shape = Shape::new(4, 4, 2);
@@ -108,6 +109,46 @@ fn woven_filters() {
         let filter = Filter::new(&packed, layout, 3, 2).unwrap();
         assert!(!filter.odd_channels_are_in_range());
     }
+}
+
+#[test]
+fn halves() {
+    let new = |layout, bias: &[f32], clamp| {
+        let (input, weights, mut output) =
+            ([F16::default(); 2], [F16::default(); 16], [F16::default()]);
+        let len = layout_len(layout);
+        let operands = pointwise_conv_f16::Operands {
+            input: &input,
+            filter: Filter::<F16>::new(&weights[..len], layout, 1, 2)?,
+            epilogue: EpilogueF16 { bias, clamp },
+            output: &mut output,
+            scratch: &mut [],
+        };
+        pointwise_conv_f16::Args::new(operands).map(drop)
+    };
+    let layout_of_8 = Layout::new(8, 1).unwrap();
+    assert_eq!(new(Layout::PLAIN, &[0.0], ClampF16::NONE), Ok(()));
+    assert_eq!(new(layout_of_8, &[0.0], ClampF16::NONE), Ok(()));
+    assert_eq!(new(Layout::WOVEN, &[0.0], ClampF16::NONE), Err(ShapeError::Layout));
+    assert_eq!(new(Layout::PLAIN, &[], ClampF16::NONE), Err(ShapeError::ParameterLen));
+    let infinite = ClampF16 { min: 0.0, max: f32::INFINITY };
+    assert_eq!(new(Layout::PLAIN, &[0.0], infinite), Err(ShapeError::ParameterLen));
+    let packed = pack_f16(&[F16::default(); 2], Layout::WOVEN, 1, 2, &mut [F16::default(); 16]);
+    assert_eq!(packed, Err(ShapeError::Layout));
+    // An infinite weight, and one in the tail.
+    for (place, bits) in [(0, 0x7c00), (1, 0x3c00)] {
+        let mut weights = [F16::default(); 16];
+        weights[place] = F16::from_bits(bits);
+        let filter = Filter::<F16>::new(&weights, layout_of_8, 1, 2).unwrap();
+        assert!(!filter.is_sound());
+    }
+    let beta = softmax_f16::Operands { input: &[], depth: 1, beta: f32::NAN, output: &mut [] };
+    assert_eq!(softmax_f16::Args::new(beta).map(drop), Err(ShapeError::ParameterLen));
+}
+
+/// Values that one channel of two steps takes.
+fn layout_len(layout: Layout) -> usize {
+    layout.packed_len(1, 2).unwrap()
 }
 
 #[test]

@@ -6,6 +6,7 @@
 extern crate alloc;
 
 mod cases;
+mod cases_f16;
 mod errors;
 mod golden;
 mod parity;

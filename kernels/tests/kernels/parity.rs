@@ -49,6 +49,10 @@ macro_rules! stamp {
                     add_s8 Add, avg_pool_s8 AvgPool, global_avg_pool_s8 GlobalAvgPool,
                     max_pool_s8 MaxPool, softmax_s8 Softmax, pad_s8 Pad, clamp_s8 ClampAll,
                     lookup_s8 Lookup,
+                    conv_f16 ConvF16, pointwise_conv_f16 PointwiseConvF16, depthwise_conv_f16 DepthwiseConvF16,
+                    fully_connected_f16 FullyConnectedF16, add_f16 AddF16, avg_pool_f16 AvgPoolF16,
+                    global_avg_pool_f16 GlobalAvgPoolF16, max_pool_f16 MaxPoolF16, softmax_f16 SoftmaxF16,
+                    clamp_f16 ClampAllF16, quantize_f16 QuantizeF16, dequantize_f16 DequantizeF16,
                 }
             }
         )*
@@ -96,5 +100,9 @@ mod planted_bug {
         fully_connected_s8 FullyConnected, add_s8 Add, avg_pool_s8 AvgPool,
         global_avg_pool_s8 GlobalAvgPool, max_pool_s8 MaxPool, softmax_s8 Softmax, pad_s8 Pad,
         clamp_s8 ClampAll, lookup_s8 Lookup,
+        conv_f16 ConvF16, pointwise_conv_f16 PointwiseConvF16, depthwise_conv_f16 DepthwiseConvF16,
+        fully_connected_f16 FullyConnectedF16, add_f16 AddF16, avg_pool_f16 AvgPoolF16,
+        global_avg_pool_f16 GlobalAvgPoolF16, max_pool_f16 MaxPoolF16, softmax_f16 SoftmaxF16,
+        clamp_f16 ClampAllF16, quantize_f16 QuantizeF16, dequantize_f16 DequantizeF16,
     }
 }

@@ -11,13 +11,12 @@ fn within_bound<C: Case>() {
     let mut runner = TestRunner::new_with_rng(config, crate::search::rng());
     let kernels = Kernels::best();
     let result = runner.run(&C::strategy(true), |case| {
-        let output = case.output(&kernels, Setup::planned(kernels.isa()));
+        let output = case.steps(&case.output(&kernels, Setup::planned(kernels.isa())));
         let (reference, bound) = case.reference();
-        let (min, max) = (f64::from(case.clamp().min), f64::from(case.clamp().max));
         prop_assert_eq!(output.len(), reference.len());
         for (index, (&output, &real)) in output.iter().zip(&reference).enumerate() {
             // Clamping moves no two values apart, so the bound holds after it as well.
-            let distance = (f64::from(output) - real.clamp(min, max)).abs();
+            let distance = (output - case.clamped(real)).abs();
             prop_assert!(distance <= bound, "{output} for {real} at {index}, bound {bound}");
         }
         Ok(())
@@ -43,4 +42,8 @@ families! {
     fully_connected_s8 FullyConnected, add_s8 Add, avg_pool_s8 AvgPool,
     global_avg_pool_s8 GlobalAvgPool, max_pool_s8 MaxPool, softmax_s8 Softmax, pad_s8 Pad,
     clamp_s8 ClampAll, lookup_s8 Lookup,
+    conv_f16 ConvF16, pointwise_conv_f16 PointwiseConvF16, depthwise_conv_f16 DepthwiseConvF16,
+    fully_connected_f16 FullyConnectedF16, add_f16 AddF16, avg_pool_f16 AvgPoolF16,
+    global_avg_pool_f16 GlobalAvgPoolF16, max_pool_f16 MaxPoolF16, softmax_f16 SoftmaxF16,
+    clamp_f16 ClampAllF16, quantize_f16 QuantizeF16, dequantize_f16 DequantizeF16,
 }

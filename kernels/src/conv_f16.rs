@@ -1,0 +1,94 @@
+//! Convolution, f16: `output[y, x, o] = clamp(bias[o] + sum(filter[o, ky, kx, i] * input[..]))`.
+//!
+//! # Shapes
+//! `input: [height, width, in_channels]`, `filter: [out_channels, kernel_height, kernel_width,
+//! in_channels]`, `output: [rows, out_width, out_channels]`, all f16; `bias: [out_channels]`, f32.
+//! `rows` may be any part of the output's rows, and the input a ring of the rows that they need.
+//! Taps outside the input read zero. Weights are finite.
+//!
+//! # Numerics
+//! Products of halves are exact in f32; they are added from left to right in f32, the bias last,
+//! clamped, and rounded to the nearest half. The same bits on every machine. Distance to the real
+//! result: half a unit in the last place (at most `|result| / 2048`, or 2^-25) and
+//! `(depth + 1) * 2^-24 * (sum(|products|) + |bias|)`. Results beyond 65504 saturate.
+//!
+//! # Errors
+//! From [`Args::new`]: `InputLen` for an input of another shape or a ring shorter than the
+//! window, `OutputLen` for anything but whole rows inside the output, `Channels` when filter and
+//! geometry disagree, `ParameterLen` without one bias a channel or for an empty clamp, `Layout` for
+//! the woven layout.
+//!
+//! # Cost
+//! `out_height * out_width * out_channels * kernel_height * kernel_width * in_channels` MACs.
+//! Scratch: scalar none; AVX2 six windows or more in f32, `4 * depth` bytes each; see
+//! [`scratch_bytes`].
+//!
+//! # Source
+//! Micikevicius et al., Mixed Precision Training, section 3.3: halves stored, sums in f32.
+
+use crate::{EpilogueF16, F16, Filter, Geometry, Isa, Layout, Rows, ShapeError, tile_f16};
+
+#[cfg(armv7em_f16)]
+pub(crate) mod armv7em_dsp;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2_f16c;
+pub(crate) mod scalar;
+
+/// What a convolution reads and writes.
+#[derive(Debug)]
+pub struct Operands<'a> {
+    /// Input, output and window.
+    pub geometry: Geometry,
+    /// `[height, width, in_channels]`, whole or the rows that are needed.
+    pub input: Rows<'a, F16>,
+    /// `[out_channels, kernel_height * kernel_width * in_channels]`.
+    pub filter: Filter<'a, F16>,
+    /// Bias and clamp of the output.
+    pub epilogue: EpilogueF16<'a>,
+    /// First output row to compute.
+    pub first_row: usize,
+    /// Some whole output rows, `[rows, out_width, out_channels]`.
+    pub output: &'a mut [F16],
+    /// At least [`scratch_bytes`] for the running cell, or it falls back to scalar.
+    pub scratch: &'a mut [i8],
+}
+
+/// [`Operands`] whose lengths were checked.
+#[derive(Debug)]
+pub struct Args<'a>(Operands<'a>);
+
+impl<'a> Args<'a> {
+    /// Checks every length once, so that cells need not.
+    ///
+    /// # Errors
+    /// [`ShapeError`] naming the operand that does not fit.
+    pub fn new(operands: Operands<'a>) -> Result<Self, ShapeError> {
+        let Operands { geometry, input, filter, epilogue, first_row, output, .. } = &operands;
+        crate::check_rows(geometry, input, *first_row, output.len())?;
+        let depth = geometry.window().taps().checked_mul(geometry.input().channels);
+        if depth != Some(filter.depth()) || filter.channels() != geometry.output().channels {
+            return Err(ShapeError::Channels);
+        }
+        epilogue.check(filter)?;
+        Ok(Self(operands))
+    }
+}
+
+cells! {
+    Avx2 avx2_f16c on target_arch = "x86_64",
+    Armv7emDsp armv7em_dsp on armv7em_f16,
+}
+
+/// The layout that the cell of `isa` reads without unpacking.
+#[must_use]
+pub const fn layout(isa: Isa, geometry: &Geometry) -> Layout {
+    let _ = geometry;
+    tile_f16::layout(isa)
+}
+
+/// Scratch that the cell of `isa` wants for `geometry`.
+#[must_use]
+pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
+    let depth = geometry.window().taps().saturating_mul(geometry.input().channels);
+    tile_f16::scratch_bytes(isa, geometry.output().channels, depth)
+}

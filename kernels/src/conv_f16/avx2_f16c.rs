@@ -1,0 +1,63 @@
+//! AVX2: im2col of a strip of pixels, widened on the way, then the shared tiles.
+
+use super::{Args, Operands};
+use crate::tile_f16::AVX2_LAYOUT;
+use crate::tile_f16::avx2_f16c::{pixels, strip, widen};
+use crate::{F16, Geometry, Rows, after, pieces_mut};
+use core::ops::Range;
+
+/// Same bits as scalar, which also takes over when layout or scratch is another's.
+#[target_feature(enable = "avx2,f16c,fma")]
+pub(crate) fn run(args: &mut Args<'_>) {
+    let Operands { geometry, input, filter, epilogue, first_row, output, scratch } = &mut args.0;
+    let (width, channels, depth) = (geometry.output().width, filter.channels(), filter.depth());
+    let (rows, capacity) = pixels(scratch, depth);
+    if filter.layout() != AVX2_LAYOUT || capacity == 0 || width == 0 || channels == 0 {
+        return super::scalar::run(args);
+    }
+    // Output pixels of this call, counted through its rows.
+    let (mut y, mut x) = (*first_row, 0);
+    for output in output.chunks_mut(channels * capacity) {
+        for window in pieces_mut(rows, depth).take(output.len() / channels) {
+            gather(geometry, input, [y, x], window);
+            x += 1;
+            if x == width {
+                (y, x) = (y + 1, 0);
+            }
+        }
+        strip(rows, filter, epilogue, output);
+    }
+}
+
+/// The window of output pixel (`y`, `x`), zeros in the padding.
+#[target_feature(enable = "avx2,f16c,fma")]
+fn gather(geometry: &Geometry, input: &Rows<'_, F16>, [y, x]: [usize; 2], to: &mut [f32]) {
+    let (window, channels) = (geometry.window(), geometry.input().channels);
+    let columns = geometry.columns_inside(x);
+    for (ky, to) in pieces_mut(to, window.kernel_width * channels).enumerate() {
+        let row = geometry.first_row(y) + (ky * window.dilation_height).cast_signed();
+        match input.row(row) {
+            Some(row) => gather_row(geometry, row, x, columns.clone(), to),
+            None => to.fill(0.0),
+        }
+    }
+}
+
+/// The taps of one kernel row, those of `columns` inside the input.
+#[target_feature(enable = "avx2,f16c,fma")]
+fn gather_row(geometry: &Geometry, row: &[F16], x: usize, columns: Range<usize>, to: &mut [f32]) {
+    let (window, channels) = (geometry.window(), geometry.input().channels);
+    let (inside, behind) = to.split_at_mut(to.len().min(columns.end * channels));
+    let (before, inside) = inside.split_at_mut(inside.len().min(columns.start * channels));
+    before.fill(0.0);
+    behind.fill(0.0);
+    // Taps side by side in the input are one run of values.
+    let run = if window.dilation_width == 1 { columns.len() } else { 1 };
+    for (kx, to) in columns.step_by(run.max(1)).zip(inside.chunks_mut((run * channels).max(1))) {
+        let column = geometry.first_column(x) + (kx * window.dilation_width).cast_signed();
+        let taps = after(row, column.unsigned_abs() * channels);
+        if let Some(taps) = taps.get(..to.len()) {
+            widen(taps, to);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! AVX2: blocks of 32 channels through all taps of a window.
+
+use super::{Args, Operands};
+use crate::isa::x86_64::{load_f16x8, load_up_to_8_f16, store_up_to_8_f16};
+use crate::tile_f16::avx2_f16c::clamped;
+use crate::{F16, after, pieces_mut};
+use core::arch::x86_64::*;
+
+/// Same bits as scalar.
+#[target_feature(enable = "avx2,f16c,fma")]
+pub(crate) fn run(args: &mut Args<'_>) {
+    let op = &mut args.0;
+    let shape = op.geometry.output();
+    let output = core::mem::take(&mut op.output);
+    for (y, row) in pieces_mut(output, shape.row_len()).enumerate() {
+        for (x, pixel) in pieces_mut(row, shape.channels).enumerate() {
+            let (y, mut channel) = (op.first_row + y, 0);
+            let (blocks, rest) = pixel.as_chunks_mut::<32>();
+            for block in blocks {
+                channels::<4>(op, [y, x, channel], block);
+                channel += 32;
+            }
+            for rest in rest.chunks_mut(8) {
+                channels::<1>(op, [y, x, channel], rest);
+                channel += 8;
+            }
+        }
+    }
+}
+
+/// `N` times eight channels of output (`y`, `x`), as many as `output` takes.
+#[inline]
+#[target_feature(enable = "avx2,f16c,fma")]
+fn channels<const N: usize>(op: &Operands<'_>, [y, x, channel]: [usize; 3], output: &mut [F16]) {
+    let (geometry, window) = (&op.geometry, op.geometry.window());
+    let (rows, columns) = (geometry.rows_inside(y), geometry.columns_inside(x));
+    let mut all = [_mm256_set1_ps(f32::NEG_INFINITY); N];
+    for ky in rows {
+        let row = geometry.first_row(y) + (ky * window.dilation_height).cast_signed();
+        let row = op.input.row(row).unwrap_or(&[]);
+        for kx in columns.clone() {
+            let column = geometry.first_column(x) + (kx * window.dilation_width).cast_signed();
+            let tap = after(row, column.unsigned_abs() * geometry.input().channels + channel);
+            let (blocks, rest) = tap.as_chunks();
+            for (index, largest) in all.iter_mut().enumerate() {
+                let values = match blocks.get(index) {
+                    Some(block) => load_f16x8(block),
+                    None => load_up_to_8_f16(rest),
+                };
+                *largest = _mm256_max_ps(values, *largest);
+            }
+        }
+    }
+    for (to, &largest) in output.chunks_mut(8).zip(&all) {
+        store_up_to_8_f16(to, clamped(largest, op.clamp));
+    }
+}
