@@ -31,6 +31,12 @@ pub(crate) mod armv7em_dsp;
 pub(crate) mod avx2;
 #[cfg(mve)]
 pub(crate) mod mve;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon_dotprod;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon_i8mm;
 pub(crate) mod scalar;
 
 /// What a fully connected layer reads and writes.
@@ -75,6 +81,9 @@ impl<'a> Args<'a> {
 
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
+    Neon neon on target_arch = "aarch64",
+    NeonDotprod neon_dotprod on target_arch = "aarch64",
+    NeonI8mm neon_i8mm on target_arch = "aarch64",
     Armv7emDsp armv7em_dsp on armv7em,
     Mve mve on mve,
 }

@@ -101,12 +101,12 @@ fn woven_filters() {
     let read: Vec<i32> =
         (0..4).flat_map(|c| (0..4).map(move |s| (c, s))).map(|(c, s)| filter.at(c, s)).collect();
     assert_eq!(read, [-1, 127, 0, 0, -127, -127, 0, 0, -5, 6, 0, 0, 0, 0, 0, 0]);
-    assert!(filter.tails_are_zero() && filter.odd_channels_are_in_range());
+    assert!(filter.tails_are_zero() && filter.weights_are_in_range());
     // An odd channel of 128, and one of -128.
     for pair in [[-1, 127], [0, -128]] {
         packed[..2].copy_from_slice(&pair);
         let filter = Filter::new(&packed, layout, 3, 2).unwrap();
-        assert!(!filter.odd_channels_are_in_range());
+        assert!(!filter.weights_are_in_range());
     }
 }
 
