@@ -23,6 +23,8 @@
 //! Scratch: scalar none; AVX2 three to thirty widened windows of `2 * depth` bytes;
 //! Armv7E-M two windows, widened and as bytes, and 16 bytes a channel; Helium two to 64 windows of
 //! `depth` bytes and 16 bytes a channel; see [`scratch_bytes`].
+//! AArch64 a strip of windows, about 16 KiB, twice with i8mm;
+//! Armv7E-M two windows, widened and as bytes, and 16 bytes a channel; see [`scratch_bytes`].
 //!
 //! # Source
 //! Jacob et al., Quantization and Training of Neural Networks for Efficient

@@ -93,18 +93,6 @@ pub(crate) fn store_up_to_8(bytes: &mut [i8], vector: int8x8_t) {
     copy(bytes, &padded);
 }
 
-/// As many of the sixteen bytes as `bytes` takes.
-#[inline]
-#[target_feature(enable = "neon")]
-pub(crate) fn store_up_to_16(bytes: &mut [i8], vector: int8x16_t) {
-    if let Some(bytes) = bytes.first_chunk_mut() {
-        return store_16(bytes, vector);
-    }
-    let mut padded = [0; 16];
-    store_16(&mut padded, vector);
-    copy(bytes, &padded);
-}
-
 /// As many values as both hold.
 pub(crate) fn copy(to: &mut [i8], from: &[i8]) {
     for (to, from) in to.iter_mut().zip(from) {

@@ -88,6 +88,21 @@ fn filters() {
 }
 
 #[test]
+fn narrow_filters() {
+    let layout = Layout::new(2, 4).unwrap().narrow().unwrap();
+    assert_eq!((layout.code(), Layout::from_code([2, 68])), ([2, 68], Ok(layout)));
+    assert_eq!(Layout::from_code([2, 64 + 3]), Err(ShapeError::Layout));
+    assert_eq!(Layout::new(2, 64).unwrap().narrow(), Err(ShapeError::Layout));
+    assert_eq!(Layout::WOVEN.narrow(), Err(ShapeError::Layout));
+    assert_eq!(pack(&[-128, 0], layout, 2, 1, &mut [0; 8]), Err(ShapeError::Layout));
+    let mut packed = [0; 8];
+    pack(&[-127, 127], layout, 2, 1, &mut packed).unwrap();
+    assert!(Filter::new(&packed, layout, 2, 1).unwrap().weights_are_in_range());
+    packed[4] = -128;
+    assert!(!Filter::new(&packed, layout, 2, 1).unwrap().weights_are_in_range());
+}
+
+#[test]
 fn woven_filters() {
     let layout = Layout::WOVEN;
     assert_eq!(Layout::from_code(layout.code()), Ok(layout));

@@ -4,22 +4,6 @@ use super::holds;
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-/// `sums[i] + sum(a[4 * i + j] * b[4 * i + j])` over j.
-#[inline]
-#[target_feature(enable = "dotprod")]
-pub(crate) fn sdot(sums: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
-    let mut result = sums;
-    // SAFETY: computes on registers; the feature is enabled.
-    unsafe {
-        asm!(
-            "sdot {0:v}.4s, {1:v}.16b, {2:v}.16b",
-            inout(vreg) result, in(vreg) a, in(vreg) b,
-            options(pure, nomem, nostack, preserves_flags),
-        );
-    }
-    result
-}
-
 /// `sums[i] + sum(a[4 * i + j] * b[4 * LANE + j])` over j.
 #[inline]
 #[target_feature(enable = "dotprod")]
