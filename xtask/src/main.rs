@@ -1,10 +1,11 @@
 //! The project's own commands. It has no dependency, so that `cargo xtask` starts at once.
 //!
 //! `setup` installs what is missing, `demo` shows the whole of Mote on real pictures, `test` is what
-//! CI runs.
+//! CI runs, `count` measures.
 
 use std::{env, process::ExitCode};
 
+mod count;
 mod demo;
 mod pytorch;
 mod setup;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["pytorch"] => pytorch::run(None),
         ["pytorch", part] => pytorch::run(Some(part)),
+        ["count", rest @ ..] => count::run(rest),
         [] | ["help" | "-h" | "--help"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -51,3 +53,6 @@ cargo xtask demo     a real network on real pictures, on this machine and on an 
 cargo xtask test     everything CI checks; stops at the first failure
 cargo xtask setup    installs what the two need and this machine lacks; changes nothing otherwise
 cargo xtask pytorch  training beside PyTorch, which it installs: the same weights, and both speeds [PART_OF_A_NAME]";
+cargo xtask count    BLOB [--cpu cortex-a53|cortex-a72|cortex-a76|max] [--json]: executed instructions of
+                     one inference on an emulated 64-bit Arm
+cargo xtask setup    installs what the two need and this machine lacks; changes nothing otherwise";

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     io::IsTerminal,
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
@@ -55,7 +56,7 @@ impl Platform {
         let mut command = toolchain.cargo(subcommand);
         command
             .current_dir(root())
-            .env("CARGO_TARGET_DIR", target().join("arm"))
+            .env("CARGO_TARGET_DIR", emulated_target())
             .env(self.variable("LINKER"), self.linker)
             .env(self.variable("RUSTFLAGS"), "-C target-feature=+crt-static");
         command
@@ -65,6 +66,11 @@ impl Platform {
     pub(crate) fn variable(&self, what: &str) -> String {
         format!("CARGO_TARGET_{}_{what}", self.triple.to_uppercase().replace('-', "_"))
     }
+}
+
+/// Where programs for an emulator are built.
+pub(crate) fn emulated_target() -> PathBuf {
+    target().join("arm")
 }
 
 /// Something a command relies on.
