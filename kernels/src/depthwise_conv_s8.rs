@@ -20,11 +20,9 @@
 //! in place `OutputLen` for a window that cannot and `Scratch` without room for the ring.
 //!
 //! # Cost
-//! `out_height * out_width * out_channels * taps` MACs. Scratch: scalar and AVX2 none, Armv7E-M
+//! `out_height * out_width * out_channels * taps` MACs. Scratch: scalar, AVX2 and AArch64 none, Armv7E-M
 //! about `24 * out_width` bytes, Helium `64 * stride * out_width` and in place twice that, see
 //! [`scratch_bytes`].
-//! `out_height * out_width * out_channels * taps` MACs. Scratch: scalar, AVX2 and AArch64 none, Armv7E-M
-//! about `24 * out_width` bytes, see [`scratch_bytes`].
 //!
 //! # Source
 //! Howard et al., MobileNets, section 3.1; TFLite quantization specification, DEPTHWISE_CONV_2D.

@@ -17,8 +17,8 @@
 //!
 //! # Cost
 //! `depth * channels` MACs. Scratch: scalar none; AVX2 the widened input, `2 * depth` bytes,
-//! Armv7E-M `6 * depth + 16 * channels` bytes, Helium `16 * channels` bytes.
-//! AArch64 `depth`, with i8mm `4 * depth`, Armv7E-M `6 * depth + 16 * channels` bytes.
+//! AArch64 `depth`, with i8mm `4 * depth`, Armv7E-M `6 * depth + 16 * channels` bytes, Helium
+//! `16 * channels` bytes.
 //!
 //! # Source
 //! TFLite quantization specification, FULLY_CONNECTED; both roundings of `tflite` as TensorFlow

@@ -19,11 +19,9 @@
 //!
 //! # Cost
 //! `pixels * in_channels * out_channels` MACs. Scratch: scalar none; AVX2 a strip of widened
-//! pixels, about 1 KiB up to 85 input channels and `12 * in_channels` bytes above; Armv7E-M
-//! `6 * in_channels + 16 * out_channels` bytes, Helium the latter part only, see [`scratch_bytes`].
 //! pixels, about 1 KiB up to 85 input channels and `12 * in_channels` bytes above; AArch64
-//! a strip of about 16 KiB, twice with i8mm; Armv7E-M
-//! `6 * in_channels + 16 * out_channels` bytes, see [`scratch_bytes`].
+//! a strip of about 16 KiB, twice with i8mm; Armv7E-M `6 * in_channels + 16 * out_channels` bytes,
+//! Helium the latter part only, see [`scratch_bytes`].
 //!
 //! # Source
 //! Howard et al., MobileNets, section 3.1; TFLite quantization specification, CONV_2D.

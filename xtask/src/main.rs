@@ -52,7 +52,6 @@ const USAGE: &str = "\
 cargo xtask demo     a real network on real pictures, on this machine and on an emulated Cortex-M4
 cargo xtask test     everything CI checks; stops at the first failure
 cargo xtask setup    installs what the two need and this machine lacks; changes nothing otherwise
-cargo xtask pytorch  training beside PyTorch, which it installs: the same weights, and both speeds [PART_OF_A_NAME]";
+cargo xtask pytorch  training beside PyTorch, which it installs: the same weights, and both speeds [PART_OF_A_NAME]
 cargo xtask count    BLOB [--cpu cortex-a53|cortex-a72|cortex-a76|max] [--json]: executed instructions of
-                     one inference on an emulated 64-bit Arm
-cargo xtask setup    installs what the two need and this machine lacks; changes nothing otherwise";
+                     one inference on an emulated 64-bit Arm";
