@@ -3,7 +3,8 @@
 //!
 //! `count BLOB`. The input is noise: no kernel's instructions depend on its values.
 
-use std::{env, error::Error, fs};
+use core::error::Error;
+use std::{env, fs};
 
 use mote_engine::{Kernels, Model, Observer, Op, OpKind, Session};
 

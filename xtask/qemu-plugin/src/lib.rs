@@ -9,7 +9,8 @@
 #![allow(unsafe_code, reason = "speaks QEMU's C interface")]
 
 use core::ffi::{c_char, c_int, c_uint, c_void};
-use core::ptr::{addr_of_mut, null_mut};
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
 
 /// The version of the interface that QEMU looks for.
@@ -17,7 +18,7 @@ use std::sync::Mutex;
 pub static qemu_plugin_version: c_int = 1;
 
 /// Executed instructions: QEMU adds to it from translated code.
-static mut EXECUTED: u64 = 0;
+static EXECUTED: AtomicU64 = AtomicU64::new(0);
 
 /// What had been executed when each region started.
 static STARTS: Mutex<[u64; REGIONS]> = Mutex::new([0; REGIONS]);
@@ -119,15 +120,14 @@ fn marker(word: u32) -> Option<usize> {
 
 fn add(first: *mut Instruction, len: u64) {
     if len > 0 {
-        let to = addr_of_mut!(EXECUTED).cast();
+        let to = EXECUTED.as_ptr().cast();
         // SAFETY: the counter is static; only one thread of the program runs.
         unsafe { qemu_plugin_register_vcpu_insn_exec_inline(first, ADD_U64, to, len) };
     }
 }
 
 extern "C" fn mark(_processor: c_uint, data: *mut c_void) {
-    // SAFETY: nothing else runs while a callback does.
-    let executed = unsafe { addr_of_mut!(EXECUTED).read_volatile() };
+    let executed = EXECUTED.load(Ordering::Relaxed);
     let number = data.addr();
     let region = number % REGIONS;
     let Ok(mut starts) = STARTS.lock() else { return };
