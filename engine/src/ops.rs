@@ -142,7 +142,7 @@ impl<'a> Op<'a> {
     /// What decoding leaves unchecked because it takes a look at every weight.
     pub(crate) fn prove_weights(&self) -> Result<(), OpFault> {
         match self.filter() {
-            Some(filter) if !filter.tails_are_zero() || !filter.odd_channels_are_in_range() => {
+            Some(filter) if !filter.tails_are_zero() || !filter.weights_are_in_range() => {
                 Err(OpFault::Weights)
             }
             None => match self {

@@ -24,6 +24,8 @@ pub(crate) mod armv7em_dsp;
 pub(crate) mod avx2;
 #[cfg(mve)]
 pub(crate) mod mve;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
 pub(crate) mod scalar;
 
 /// What it reads and writes.
@@ -58,6 +60,7 @@ impl<'a> Args<'a> {
 
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
+    Neon neon on target_arch = "aarch64",
     Armv7emDsp armv7em_dsp on armv7em,
     Mve mve on mve,
 }

@@ -21,6 +21,7 @@
 //! # Cost
 //! `out_height * out_width * out_channels * kernel_height * kernel_width * in_channels` MACs.
 //! Scratch: scalar none; AVX2 three to thirty widened windows of `2 * depth` bytes;
+//! AArch64 a strip of windows, about 16 KiB, twice with i8mm;
 //! Armv7E-M two windows, widened and as bytes, and 16 bytes a channel; Helium two to 64 windows of
 //! `depth` bytes and 16 bytes a channel; see [`scratch_bytes`].
 //!
@@ -36,6 +37,12 @@ pub(crate) mod armv7em_dsp;
 pub(crate) mod avx2;
 #[cfg(mve)]
 pub(crate) mod mve;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon_dotprod;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon_i8mm;
 pub(crate) mod scalar;
 
 /// What a convolution reads and writes.
@@ -82,6 +89,9 @@ impl<'a> Args<'a> {
 
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
+    Neon neon on target_arch = "aarch64",
+    NeonDotprod neon_dotprod on target_arch = "aarch64",
+    NeonI8mm neon_i8mm on target_arch = "aarch64",
     Armv7emDsp armv7em_dsp on armv7em,
     Mve mve on mve,
 }

@@ -20,7 +20,7 @@
 //! in place `OutputLen` for a window that cannot and `Scratch` without room for the ring.
 //!
 //! # Cost
-//! `out_height * out_width * out_channels * taps` MACs. Scratch: scalar and AVX2 none, Armv7E-M
+//! `out_height * out_width * out_channels * taps` MACs. Scratch: scalar, AVX2 and AArch64 none, Armv7E-M
 //! about `24 * out_width` bytes, Helium `64 * stride * out_width` and in place twice that, see
 //! [`scratch_bytes`].
 //!
@@ -37,6 +37,8 @@ mod axes;
 mod in_place;
 #[cfg(mve)]
 pub(crate) mod mve;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
 pub(crate) mod scalar;
 
 use axes::Axes;
@@ -106,6 +108,7 @@ impl<'a> Args<'a> {
 
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
+    Neon neon on target_arch = "aarch64",
     Armv7emDsp armv7em_dsp on armv7em,
     Mve mve on mve,
 }
@@ -117,8 +120,15 @@ pub const fn layout(isa: Isa, geometry: &Geometry) -> Layout {
     match isa {
         Isa::Scalar | Isa::Armv7emDsp | Isa::Mve => Layout::PLAIN,
         Isa::Avx2 => AVX2_LAYOUT,
+        Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm => NEON_LAYOUT,
     }
 }
+
+/// Eight channels side by side, tap after tap; the products of two taps have to fit an int16.
+pub(crate) const NEON_LAYOUT: Layout = match AVX2_LAYOUT.narrow() {
+    Ok(layout) => layout,
+    Err(_) => Layout::PLAIN,
+};
 
 /// Eight channels side by side, tap after tap, so that taps can be paired at will.
 pub(crate) const AVX2_LAYOUT: Layout = match Layout::new(8, 1) {
@@ -130,7 +140,7 @@ pub(crate) const AVX2_LAYOUT: Layout = match Layout::new(8, 1) {
 #[must_use]
 pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
     match isa {
-        Isa::Scalar | Isa::Avx2 => 0,
+        Isa::Scalar | Isa::Avx2 | Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm => 0,
         // Rows of planes of four channels, and the words of their weights.
         Isa::Armv7emDsp if armv7em_has_planes(geometry) => {
             let axes = Axes::new(geometry);

@@ -9,17 +9,19 @@ use crate::{F16, ShapeError};
 /// step is one `(tap, input channel)` in `[kernel_height, kernel_width, input_channels]` order
 /// for convolutions, one tap for depthwise, one input for fully connected.
 ///
-/// The [woven](Self::WOVEN) layout has blocks of its own kind.
+/// [Narrow](Self::narrow) layouts hold no weight of -128; the [woven](Self::WOVEN) layout has
+/// blocks of its own kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     channels: u8,
     depth: u8,
+    narrow: bool,
     woven: bool,
 }
 
 impl Layout {
     /// One output channel after the other: `[channels, depth]` as it is.
-    pub const PLAIN: Self = Self { channels: 1, depth: 1, woven: false };
+    pub const PLAIN: Self = Self { channels: 1, depth: 1, narrow: false, woven: false };
 
     /// Four channels by four depth steps for machines that multiply pairs of int16 (`SMLAD`).
     ///
@@ -27,10 +29,12 @@ impl Layout {
     /// `[step 0, 2 | 1, 3][channels 0 and 1 | 2 and 3][even step | odd step]`. Read as it is, a
     /// word multiplies both channels at once; its sign-extended low bytes multiply the even one,
     /// and the difference is 256 times the odd one.
-    pub const WOVEN: Self = Self { channels: 4, depth: 4, woven: true };
+    pub const WOVEN: Self = Self { channels: 4, depth: 4, narrow: false, woven: true };
 
     /// [`code`](Self::code) of the woven layout.
     const WOVEN_CODE: [u8; 2] = [4, 0x84];
+    /// What the [`code`](Self::code) of a narrow layout adds to the depth.
+    const NARROW_CODE: u8 = 0x40;
 
     /// A layout of `channels` by `depth` blocks.
     ///
@@ -40,7 +44,18 @@ impl Layout {
         if !channels.is_power_of_two() || !depth.is_power_of_two() {
             return Err(ShapeError::Layout);
         }
-        Ok(Self { channels, depth, woven: false })
+        Ok(Self { channels, depth, narrow: false, woven: false })
+    }
+
+    /// The same blocks without -128, for machines that add two products in 16 bits.
+    ///
+    /// # Errors
+    /// [`ShapeError::Layout`] for a woven layout or a depth above 32.
+    pub const fn narrow(self) -> Result<Self, ShapeError> {
+        if self.woven || self.depth > 32 {
+            return Err(ShapeError::Layout);
+        }
+        Ok(Self { narrow: true, ..self })
     }
 
     /// The layout that a blob calls `code`.
@@ -52,20 +67,33 @@ impl Layout {
         if channels == Self::WOVEN_CODE[0] && depth == Self::WOVEN_CODE[1] {
             return Ok(Self::WOVEN);
         }
+        if depth > Self::NARROW_CODE && depth < 2 * Self::NARROW_CODE {
+            return match Self::new(channels, depth - Self::NARROW_CODE) {
+                Ok(layout) => layout.narrow(),
+                Err(error) => Err(error),
+            };
+        }
         Self::new(channels, depth)
     }
 
-    /// What a blob calls it: channels and depth of a block; 4 and 132 for the woven one.
+    /// What a blob calls it: channels and depth of a block, 64 more for a narrow one; 4 and 132
+    /// for the woven one.
     #[must_use]
     pub const fn code(self) -> [u8; 2] {
-        if self.woven { Self::WOVEN_CODE } else { [self.channels, self.depth] }
+        if self.woven {
+            Self::WOVEN_CODE
+        } else if self.narrow {
+            [self.channels, self.depth + Self::NARROW_CODE]
+        } else {
+            [self.channels, self.depth]
+        }
     }
 
     /// Whether it can hold every one of `weights`: -128, which no quantizer makes, is beyond the
-    /// woven one.
+    /// narrow ones and the woven one.
     #[must_use]
     pub fn holds(self, weights: &[i8]) -> bool {
-        !self.woven || !weights.contains(&i8::MIN)
+        !(self.woven || self.narrow) || !weights.contains(&i8::MIN)
     }
 
     /// Output channels in a block.
@@ -187,13 +215,17 @@ impl Filter<'_> {
         self.tails_are(|channel, step| self.at(channel, step) == 0)
     }
 
-    /// Whether no odd channel of the woven layout has a weight beyond `[-127, 127]`, as its bytes
-    /// could say. Cells count on it when they add up to 512 products in 24 bits.
+    /// Whether the layout can [hold](Layout::holds) what its bytes say: no -128 in a narrow one, no
+    /// odd channel of the woven one beyond `[-127, 127]`. Cells count on it when they add two
+    /// products in 16 bits, or up to 512 in 24.
     #[must_use]
-    pub fn odd_channels_are_in_range(&self) -> bool {
+    pub fn weights_are_in_range(&self) -> bool {
+        if !self.layout.woven {
+            return self.layout.holds(self.data);
+        }
         let in_range =
             |&[even, odd]: &[i8; 2]| (-127..=127).contains(&(i32::from(odd) + i32::from(even < 0)));
-        !self.layout.woven || self.data.as_chunks::<2>().0.iter().all(in_range)
+        self.data.as_chunks::<2>().0.iter().all(in_range)
     }
 
     /// Weight of output channel `channel` at depth step `step`; zero outside the matrix.

@@ -17,7 +17,8 @@
 //!
 //! # Cost
 //! `depth * channels` MACs. Scratch: scalar none; AVX2 the widened input, `2 * depth` bytes,
-//! Armv7E-M `6 * depth + 16 * channels` bytes, Helium `16 * channels` bytes.
+//! AArch64 `depth`, with i8mm `4 * depth`, Armv7E-M `6 * depth + 16 * channels` bytes, Helium
+//! `16 * channels` bytes.
 //!
 //! # Source
 //! TFLite quantization specification, FULLY_CONNECTED; both roundings of `tflite` as TensorFlow
@@ -31,6 +32,12 @@ pub(crate) mod armv7em_dsp;
 pub(crate) mod avx2;
 #[cfg(mve)]
 pub(crate) mod mve;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon_dotprod;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon_i8mm;
 pub(crate) mod scalar;
 
 /// What a fully connected layer reads and writes.
@@ -75,6 +82,9 @@ impl<'a> Args<'a> {
 
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
+    Neon neon on target_arch = "aarch64",
+    NeonDotprod neon_dotprod on target_arch = "aarch64",
+    NeonI8mm neon_i8mm on target_arch = "aarch64",
     Armv7emDsp armv7em_dsp on armv7em,
     Mve mve on mve,
 }

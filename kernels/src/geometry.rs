@@ -319,7 +319,7 @@ impl<'a, T> Rows<'a, T> {
     }
 
     /// Row `y` and whatever follows it in memory, or `None` in the padding above or below.
-    #[cfg(any(target_arch = "x86_64", armv7em))]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", armv7em))]
     #[inline]
     pub(crate) fn row_onwards(&self, y: isize) -> Option<&'a [T]> {
         let y = usize::try_from(y).ok().filter(|&y| y < self.shape.height)?;

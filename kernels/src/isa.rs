@@ -6,6 +6,8 @@ macro_rules! routine {
     ($($line:expr,)*) => { core::arch::naked_asm!(env!("MOTE_CPU_DIRECTIVE"), $($line,)*) };
 }
 
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod aarch64;
 #[cfg(armv7em)]
 pub(crate) mod armv7em;
 #[cfg(mve)]
@@ -20,6 +22,9 @@ macro_rules! for_each_isa {
         $callback! {
             Scalar scalar
             Avx2 avx2
+            Neon neon
+            NeonDotprod neon_dotprod
+            NeonI8mm neon_i8mm
             Armv7emDsp armv7em_dsp
             Mve mve
         }
@@ -53,6 +58,12 @@ pub enum Isa {
     Scalar,
     /// x86-64 with AVX2, F16C and FMA.
     Avx2,
+    /// AArch64: Armv8.0 and everything after it.
+    Neon,
+    /// AArch64 with `SDOT`: Cortex-A55, A75 and most since.
+    NeonDotprod,
+    /// AArch64 with `SDOT` and `SMMLA`: Armv8.6.
+    NeonI8mm,
     /// Armv7E-M: Cortex-M4 and M7, and Armv8-M with the DSP extension.
     Armv7emDsp,
     /// Helium, the M-profile vector extension, with floats: Cortex-M55 and M85.
@@ -73,7 +84,9 @@ impl Isa {
     pub const fn plainer(self) -> Option<Self> {
         match self {
             Self::Scalar => None,
-            Self::Avx2 | Self::Armv7emDsp => Some(Self::Scalar),
+            Self::Avx2 | Self::Neon | Self::Armv7emDsp => Some(Self::Scalar),
+            Self::NeonDotprod => Some(Self::Neon),
+            Self::NeonI8mm => Some(Self::NeonDotprod),
             Self::Mve => Some(Self::Armv7emDsp),
         }
     }
@@ -98,6 +111,9 @@ impl Isa {
         match self {
             Self::Scalar => true,
             Self::Avx2 => avx2_is_available(),
+            Self::Neon => cfg!(target_arch = "aarch64"),
+            Self::NeonDotprod => dotprod_is_available(),
+            Self::NeonI8mm => dotprod_is_available() && i8mm_is_available(),
             Self::Armv7emDsp => cfg!(armv7em),
             Self::Mve => cfg!(mve),
         }
@@ -126,6 +142,26 @@ fn avx2_is_available() -> bool {
         target_feature = "f16c",
         target_feature = "fma"
     ))
+}
+
+#[cfg(all(target_arch = "aarch64", feature = "std"))]
+fn dotprod_is_available() -> bool {
+    std::arch::is_aarch64_feature_detected!("dotprod")
+}
+
+#[cfg(not(all(target_arch = "aarch64", feature = "std")))]
+fn dotprod_is_available() -> bool {
+    cfg!(all(target_arch = "aarch64", target_feature = "dotprod"))
+}
+
+#[cfg(all(target_arch = "aarch64", feature = "std"))]
+fn i8mm_is_available() -> bool {
+    std::arch::is_aarch64_feature_detected!("i8mm")
+}
+
+#[cfg(not(all(target_arch = "aarch64", feature = "std")))]
+fn i8mm_is_available() -> bool {
+    cfg!(all(target_arch = "aarch64", target_feature = "i8mm"))
 }
 
 /// The proof that this machine has an instruction set: only [`Verified::new`] makes one.

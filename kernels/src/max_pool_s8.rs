@@ -27,6 +27,8 @@ pub(crate) mod armv7em_dsp;
 pub(crate) mod avx2;
 #[cfg(mve)]
 pub(crate) mod mve;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
 pub(crate) mod scalar;
 
 /// What maximum pooling reads and writes; input and output share scale and zero point.
@@ -66,6 +68,7 @@ impl<'a> Args<'a> {
 
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
+    Neon neon on target_arch = "aarch64",
     Armv7emDsp armv7em_dsp on armv7em,
     Mve mve on mve,
 }

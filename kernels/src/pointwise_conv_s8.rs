@@ -19,8 +19,9 @@
 //!
 //! # Cost
 //! `pixels * in_channels * out_channels` MACs. Scratch: scalar none; AVX2 a strip of widened
-//! pixels, about 1 KiB up to 85 input channels and `12 * in_channels` bytes above; Armv7E-M
-//! `6 * in_channels + 16 * out_channels` bytes, Helium the latter part only, see [`scratch_bytes`].
+//! pixels, about 1 KiB up to 85 input channels and `12 * in_channels` bytes above; AArch64
+//! a strip of about 16 KiB, twice with i8mm; Armv7E-M `6 * in_channels + 16 * out_channels` bytes,
+//! Helium the latter part only, see [`scratch_bytes`].
 //!
 //! # Source
 //! Howard et al., MobileNets, section 3.1; TFLite quantization specification, CONV_2D.
@@ -33,6 +34,12 @@ pub(crate) mod armv7em_dsp;
 pub(crate) mod avx2;
 #[cfg(mve)]
 pub(crate) mod mve;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon_dotprod;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon_i8mm;
 pub(crate) mod scalar;
 
 /// What a pointwise convolution reads and writes.
@@ -77,6 +84,9 @@ impl<'a> Args<'a> {
 
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
+    Neon neon on target_arch = "aarch64",
+    NeonDotprod neon_dotprod on target_arch = "aarch64",
+    NeonI8mm neon_i8mm on target_arch = "aarch64",
     Armv7emDsp armv7em_dsp on armv7em,
     Mve mve on mve,
 }

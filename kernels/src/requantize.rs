@@ -11,6 +11,8 @@ pub(crate) mod armv7em_dsp;
 pub(crate) mod avx2;
 #[cfg(mve)]
 pub(crate) mod mve;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
 
 /// The real factor by which an accumulator is multiplied.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -211,4 +213,21 @@ pub fn round_half_even(value: f32) -> i32 {
     #[allow(clippy::cast_possible_wrap, reason = "bit patterns of two floats near 2^23")]
     let rounded = ((limited + MAGIC).to_bits() as i32).wrapping_sub(MAGIC.to_bits() as i32);
     rounded
+}
+
+/// Entries `start..start + N`, `missing` for those beyond the end.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[inline]
+fn chunk<T: Copy, const N: usize>(table: &[T], start: usize, missing: T) -> [T; N] {
+    let rest = table.get(start..).unwrap_or(&[]);
+    match rest.first_chunk() {
+        Some(chunk) => *chunk,
+        None => {
+            let mut chunk = [missing; N];
+            for (to, from) in chunk.iter_mut().zip(rest) {
+                *to = *from;
+            }
+            chunk
+        }
+    }
 }

@@ -9,12 +9,21 @@ pub(crate) mod armv7em_dsp;
 pub(crate) mod avx2;
 #[cfg(mve)]
 pub(crate) mod mve;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon_dotprod;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon_i8mm;
 
 /// The layout of a `[channels, depth]` filter that the tiles of `isa` read.
 pub(crate) const fn layout(isa: Isa) -> Layout {
     match isa {
         Isa::Scalar => Layout::PLAIN,
         Isa::Avx2 => AVX2_LAYOUT,
+        Isa::Neon => NEON_LAYOUT,
+        Isa::NeonDotprod => NEON_DOTPROD_LAYOUT,
+        Isa::NeonI8mm => NEON_I8MM_LAYOUT,
         Isa::Armv7emDsp => Layout::WOVEN,
         Isa::Mve => MVE_LAYOUT,
     }
@@ -22,6 +31,27 @@ pub(crate) const fn layout(isa: Isa) -> Layout {
 
 /// A panel: eight channels, which fill a register of int32, by two steps, which `vpmaddwd` sums.
 pub(crate) const AVX2_LAYOUT: Layout = match Layout::new(8, 2) {
+    Ok(layout) => layout,
+    Err(_) => Layout::PLAIN,
+};
+
+/// Four channels by the 16 steps of a register; two products have to fit an int16.
+pub(crate) const NEON_LAYOUT: Layout = match Layout::new(4, 16) {
+    Ok(layout) => match layout.narrow() {
+        Ok(layout) => layout,
+        Err(_) => Layout::PLAIN,
+    },
+    Err(_) => Layout::PLAIN,
+};
+
+/// Four channels, which fill a register of int32, by the four steps that `SDOT` sums.
+pub(crate) const NEON_DOTPROD_LAYOUT: Layout = match Layout::new(4, 4) {
+    Ok(layout) => layout,
+    Err(_) => Layout::PLAIN,
+};
+
+/// Four pairs of channels by the eight steps that `SMMLA` sums.
+pub(crate) const NEON_I8MM_LAYOUT: Layout = match Layout::new(8, 8) {
     Ok(layout) => layout,
     Err(_) => Layout::PLAIN,
 };
@@ -47,6 +77,9 @@ pub(crate) const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> us
             }
             row.saturating_mul(pixels).saturating_add(AVX2_SLACK)
         }
+        Isa::Neon | Isa::NeonDotprod => neon_strip_bytes(depth),
+        // Once as rows and once as pairs.
+        Isa::NeonI8mm => neon_strip_bytes(depth).saturating_mul(2),
         Isa::Armv7emDsp => armv7em_scratch_bytes(channels, depth),
         Isa::Mve => mve_scratch_bytes(channels, depth),
     }
@@ -57,6 +90,9 @@ pub(crate) const fn vector_scratch_bytes(isa: Isa, channels: usize, depth: usize
     match isa {
         Isa::Scalar => 0,
         Isa::Avx2 => row_bytes(depth).saturating_add(AVX2_SLACK),
+        Isa::Neon | Isa::NeonDotprod => neon_row_bytes(depth).saturating_add(NEON_SLACK),
+        // A row, and one twice over.
+        Isa::NeonI8mm => neon_row_bytes(depth).saturating_mul(4).saturating_add(2 * NEON_SLACK),
         Isa::Armv7emDsp => armv7em_scratch_bytes(channels, depth),
         Isa::Mve => mve_group_bytes(channels),
     }
@@ -74,6 +110,25 @@ pub(crate) const AVX2_SLACK: usize = 32;
 /// Bytes of a widened pixel: whole pairs.
 const fn row_bytes(depth: usize) -> usize {
     depth.div_ceil(2).saturating_mul(4)
+}
+
+/// What copying may write beyond the last pixel, since it writes whole vectors of 16.
+pub(crate) const NEON_SLACK: usize = 32;
+/// Bytes of pixels in a strip, unless eight take more.
+const NEON_STRIP: usize = 16 << 10;
+
+/// Bytes from one pixel to the next.
+pub(crate) const fn neon_row_bytes(depth: usize) -> usize {
+    depth.div_ceil(16).saturating_mul(16)
+}
+
+const fn neon_strip_bytes(depth: usize) -> usize {
+    let row = neon_row_bytes(depth);
+    let pixels = match NEON_STRIP.checked_div(row) {
+        Some(pixels) if pixels > 8 => pixels / 8 * 8,
+        _ => 8,
+    };
+    row.saturating_mul(pixels).saturating_add(NEON_SLACK)
 }
 
 /// Groups of four channels whose factors are prepared at a time.

@@ -1,10 +1,11 @@
 //! The project's own commands. It has no dependency, so that `cargo xtask` starts at once.
 //!
 //! `setup` installs what is missing, `demo` shows the whole of Mote on real pictures, `test` is what
-//! CI runs.
+//! CI runs, `count` measures.
 
 use std::{env, process::ExitCode};
 
+mod count;
 mod demo;
 mod pytorch;
 mod setup;
@@ -23,11 +24,12 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {
-        ["setup"] => setup::run(&[setup::Need::Firmware, setup::Need::ArmTests, setup::Need::Npm]),
+        ["setup"] => setup::run(&[setup::Need::Firmware, setup::Need::Arm, setup::Need::Npm]),
         ["demo"] => demo::run(),
         ["test"] => test::run(),
         ["pytorch"] => pytorch::run(None),
         ["pytorch", part] => pytorch::run(Some(part)),
+        ["count", rest @ ..] => count::run(rest),
         [] | ["help" | "-h" | "--help"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -50,4 +52,6 @@ const USAGE: &str = "\
 cargo xtask demo     a real network on real pictures, on this machine and on an emulated Cortex-M4
 cargo xtask test     everything CI checks; stops at the first failure
 cargo xtask setup    installs what the two need and this machine lacks; changes nothing otherwise
-cargo xtask pytorch  training beside PyTorch, which it installs: the same weights, and both speeds [PART_OF_A_NAME]";
+cargo xtask pytorch  training beside PyTorch, which it installs: the same weights, and both speeds [PART_OF_A_NAME]
+cargo xtask count    BLOB [--cpu cortex-a53|cortex-a72|cortex-a76|max] [--json]: executed instructions of
+                     one inference on an emulated 64-bit Arm";

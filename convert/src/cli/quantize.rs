@@ -74,7 +74,7 @@ pub(super) struct Args {
 
 fn target_help() -> String {
     let names: Vec<String> =
-        TARGETS.iter().map(|target| format!("  {:14} {}", target.name, target.about)).collect();
+        TARGETS.iter().map(|target| format!("  {:15} {}", target.name, target.about)).collect();
     format!(
         "Machine to pack the weights for; any blob runs on any machine with the same result. \
          Default: this one.\n{}",

@@ -88,6 +88,12 @@ impl Toolchain {
         !self.builds_core && !self.rustc.is_absolute()
     }
 
+    /// Whether programs with a standard library can be built.
+    #[allow(dead_code, reason = "only xtask asks")]
+    pub(crate) fn has_std(&self) -> bool {
+        !self.builds_core
+    }
+
     /// One line for people.
     pub(crate) fn describe(&self) -> String {
         let version = first_line(Command::new(&self.rustc).arg("--version")).unwrap_or_default();

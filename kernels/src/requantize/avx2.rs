@@ -4,6 +4,7 @@
 //! feature and the function has not, so neither would be inlined.
 
 use crate::isa::x86_64::{load_8, load_f32x8, load_i32x8};
+use crate::requantize::chunk;
 use crate::{Clamp, Epilogue, Requantize, Rescale};
 use core::arch::x86_64::*;
 
@@ -263,22 +264,6 @@ impl Epilogue<'_> {
     #[target_feature(enable = "avx2")]
     pub(crate) fn narrow_avx2(&self) -> Narrow {
         Narrow::new(self.zero_point, self.clamp)
-    }
-}
-
-/// Entries `start..start + 8`, `missing` for those beyond the end.
-#[inline]
-fn chunk<T: Copy>(table: &[T], start: usize, missing: T) -> [T; 8] {
-    let rest = table.get(start..).unwrap_or(&[]);
-    match rest.first_chunk() {
-        Some(chunk) => *chunk,
-        None => {
-            let mut chunk = [missing; 8];
-            for (to, from) in chunk.iter_mut().zip(rest) {
-                *to = *from;
-            }
-            chunk
-        }
     }
 }
 

@@ -89,6 +89,21 @@ fn filters() {
 }
 
 #[test]
+fn narrow_filters() {
+    let layout = Layout::new(2, 4).unwrap().narrow().unwrap();
+    assert_eq!((layout.code(), Layout::from_code([2, 68])), ([2, 68], Ok(layout)));
+    assert_eq!(Layout::from_code([2, 64 + 3]), Err(ShapeError::Layout));
+    assert_eq!(Layout::new(2, 64).unwrap().narrow(), Err(ShapeError::Layout));
+    assert_eq!(Layout::WOVEN.narrow(), Err(ShapeError::Layout));
+    assert_eq!(pack(&[-128, 0], layout, 2, 1, &mut [0; 8]), Err(ShapeError::Layout));
+    let mut packed = [0; 8];
+    pack(&[-127, 127], layout, 2, 1, &mut packed).unwrap();
+    assert!(Filter::new(&packed, layout, 2, 1).unwrap().weights_are_in_range());
+    packed[4] = -128;
+    assert!(!Filter::new(&packed, layout, 2, 1).unwrap().weights_are_in_range());
+}
+
+#[test]
 fn woven_filters() {
     let layout = Layout::WOVEN;
     assert_eq!(Layout::from_code(layout.code()), Ok(layout));
@@ -102,12 +117,12 @@ fn woven_filters() {
     let read: Vec<i32> =
         (0..4).flat_map(|c| (0..4).map(move |s| (c, s))).map(|(c, s)| filter.at(c, s)).collect();
     assert_eq!(read, [-1, 127, 0, 0, -127, -127, 0, 0, -5, 6, 0, 0, 0, 0, 0, 0]);
-    assert!(filter.tails_are_zero() && filter.odd_channels_are_in_range());
+    assert!(filter.tails_are_zero() && filter.weights_are_in_range());
     // An odd channel of 128, and one of -128.
     for pair in [[-1, 127], [0, -128]] {
         packed[..2].copy_from_slice(&pair);
         let filter = Filter::new(&packed, layout, 3, 2).unwrap();
-        assert!(!filter.odd_channels_are_in_range());
+        assert!(!filter.weights_are_in_range());
     }
 }
 

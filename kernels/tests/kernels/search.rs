@@ -5,8 +5,11 @@ use mote_kernels::{Isa, Kernels};
 use proptest::prelude::ProptestConfig;
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
 
-/// Cases of a family and an instruction set, as many again of sane ones.
-const CASES: u32 = 400;
+/// Cases of a family and an instruction set, as many again of sane ones; `KERNELS_CASES` says
+/// otherwise when this is compiled, for emulators.
+fn cases() -> u32 {
+    option_env!("KERNELS_CASES").and_then(|cases| cases.parse().ok()).unwrap_or(400)
+}
 
 /// Generates cases, `sane` ones, for which cells take shortcuts, or as bad as can be, until `wrong`
 /// finds fault with one; gives the smallest.
@@ -14,7 +17,7 @@ pub(crate) fn search<C: Case>(
     sane: bool,
     wrong: impl Fn(&C) -> Option<Setup>,
 ) -> Option<(C, Setup)> {
-    let config = ProptestConfig { cases: CASES, failure_persistence: None, ..Default::default() };
+    let config = ProptestConfig { cases: cases(), failure_persistence: None, ..Default::default() };
     let result = TestRunner::new_with_rng(config, rng()).run(&C::strategy(sane), |case| {
         let found = wrong(&case);
         proptest::prop_assert!(found.is_none());

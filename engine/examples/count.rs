@@ -1,0 +1,80 @@
+//! Runs a blob once, then once more layer by layer, with markers around each for the instruction
+//! counter of `cargo xtask count`; prints kernels and layers.
+//!
+//! `count BLOB`. The input is noise: no kernel's instructions depend on its values.
+
+use core::error::Error;
+use std::{env, fs};
+
+use mote_engine::{Kernels, Model, Observer, Op, OpKind, Session};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let path = env::args().nth(1).ok_or("give the path of a blob")?;
+    let file = fs::read(&path).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let mut blob = vec![0_u128; file.len().div_ceil(16)];
+    let blob: &mut [u8] = bytemuck::cast_slice_mut(&mut blob);
+    blob[..file.len()].copy_from_slice(&file);
+    let model = Model::parse(&blob[..file.len()])?;
+
+    let kernels = Kernels::best();
+    println!("isa {}", kernels.isa().name());
+    let mut arena = vec![0_u128; model.arena_bytes().div_ceil(16)];
+    let mut session = Session::new(model, kernels, bytemuck::cast_slice_mut(&mut arena))?;
+    fill(session.input_mut());
+    start_total();
+    session.run();
+    stop_total();
+    let output = session.output().to_vec();
+    fill(session.input_mut());
+    let again = session.run_observed(&mut Layers { model });
+    assert_eq!(again, output, "two runs differ");
+    Ok(())
+}
+
+/// Any bytes.
+fn fill(input: &mut [i8]) {
+    let mut state = 1_u32;
+    for value in input {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *value = state.to_le_bytes()[3].cast_signed();
+    }
+}
+
+struct Layers<'m> {
+    model: Model<'m>,
+}
+
+impl Observer for Layers<'_> {
+    fn before(&mut self, index: usize, op: &Op<'_>) {
+        let kind = self.model.kind(index).map_or("", OpKind::name);
+        println!("layer {index} {kind} {}", op.macs());
+        start_layer();
+    }
+
+    fn after(&mut self, _index: usize, _op: &Op<'_>, _output: &[i8]) {
+        stop_layer();
+    }
+}
+
+macro_rules! markers {
+    ($($name:ident $hint:literal)*) => {
+        $(
+            #[inline(always)]
+            #[allow(unsafe_code, reason = "a hint that does nothing")]
+            fn $name() {
+                #[cfg(target_arch = "aarch64")]
+                // SAFETY: hints of these numbers do nothing.
+                unsafe {
+                    core::arch::asm!($hint, options(nostack, preserves_flags));
+                }
+            }
+        )*
+    };
+}
+
+markers! {
+    start_total "hint #96"
+    stop_total "hint #112"
+    start_layer "hint #97"
+    stop_layer "hint #113"
+}

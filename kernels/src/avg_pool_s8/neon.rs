@@ -1,0 +1,59 @@
+//! AArch64: eight channels at a time through all taps of a window, divided in f32.
+
+use super::{Args, Operands};
+use crate::isa::aarch64::{load_up_to_8, store_up_to_8};
+use crate::requantize::neon::Narrow;
+use crate::{after, pieces_mut};
+use core::arch::aarch64::*;
+
+/// Same bits as scalar.
+#[target_feature(enable = "neon")]
+pub(crate) fn run(args: &mut Args<'_>) {
+    let op = &mut args.0;
+    let shape = op.geometry.output();
+    let narrow = Narrow::new(0, op.clamp);
+    let output = core::mem::take(&mut op.output);
+    for (y, row) in pieces_mut(output, shape.row_len()).enumerate() {
+        for (x, pixel) in pieces_mut(row, shape.channels).enumerate() {
+            for (block, output) in pixel.chunks_mut(8).enumerate() {
+                let means = means(op, [op.first_row + y, x, 8 * block]);
+                store_up_to_8(output, narrow.apply_8(means));
+            }
+        }
+    }
+}
+
+/// The means of eight channels, anything in lanes beyond the last channel.
+#[inline]
+#[target_feature(enable = "neon")]
+fn means(op: &Operands<'_>, [y, x, channel]: [usize; 3]) -> [int32x4_t; 2] {
+    let (geometry, window) = (&op.geometry, op.geometry.window());
+    let (rows, columns) = (geometry.rows_inside(y), geometry.columns_inside(x));
+    let count = i32::try_from(rows.len() * columns.len()).unwrap_or(1);
+    let mut sums = [vdupq_n_s32(0); 2];
+    for ky in rows {
+        let row = geometry.first_row(y) + (ky * window.dilation_height).cast_signed();
+        let row = op.input.row(row).unwrap_or(&[]);
+        for kx in columns.clone() {
+            let column = geometry.first_column(x) + (kx * window.dilation_width).cast_signed();
+            let from = column.unsigned_abs() * geometry.input().channels + channel;
+            let values = vmovl_s8(load_up_to_8(after(row, from)));
+            sums[0] = vaddw_s16(sums[0], vget_low_s16(values));
+            sums[1] = vaddw_high_s16(sums[1], values);
+        }
+    }
+    [rounded_mean(sums[0], count), rounded_mean(sums[1], count)]
+}
+
+/// [`super::rounded_mean`]. Sums of a window stay below 2^24 and means below 2^8, so f32 holds
+/// the former exactly and its quotient never rounds up to the next integer: that is at least
+/// `1 / count > 2^-16` away, a unit in the last place at most 2^-17.
+#[inline]
+#[target_feature(enable = "neon")]
+fn rounded_mean(sum: int32x4_t, count: i32) -> int32x4_t {
+    let (half, negative) = (vdupq_n_s32(count / 2), vshrq_n_s32::<31>(sum));
+    // Half the count with the sign of the sum.
+    let half = vsubq_s32(veorq_s32(half, negative), negative);
+    let nudged = vcvtq_f32_s32(vaddq_s32(sum, half));
+    vcvtq_s32_f32(vdivq_f32(nudged, vdupq_n_f32(count as f32)))
+}

@@ -1,0 +1,248 @@
+//! AArch64: rows of pixels, a multiple of 16 bytes apart, times panels of output channels; the
+//! frame of all three instruction sets and the tiles of Armv8.0.
+
+use crate::isa::aarch64::{StridedMut, load_16, smull_4x4, store_16};
+use crate::requantize::neon::{Narrow, Scale, with_scale};
+use crate::tile_s8::{NEON_LAYOUT, NEON_SLACK, neon_row_bytes};
+use crate::{Epilogue, Filter, after, after_mut};
+use core::arch::aarch64::*;
+
+/// Consecutive pixels, each a row of `stride` bytes: its depth and anything up to a multiple of 16.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pixels<'a> {
+    pub(crate) data: &'a [i8],
+    pub(crate) stride: usize,
+    pub(crate) count: usize,
+}
+
+/// Pixels that `scratch` has room for.
+pub(crate) fn capacity(scratch: &[i8], depth: usize) -> usize {
+    let room = scratch.len().saturating_sub(NEON_SLACK);
+    room.checked_div(neon_row_bytes(depth)).unwrap_or(0)
+}
+
+/// Whole tiles of eight pixels, unless there are fewer: then pairs, or one.
+pub(crate) const fn whole_tiles(pixels: usize) -> usize {
+    match pixels {
+        0 | 1 => pixels,
+        2..8 => pixels / 2 * 2,
+        _ => pixels / 8 * 8,
+    }
+}
+
+/// Copies `len` values from the start of `source` to the start of `to`. May read what follows in
+/// `source` and write what follows in `to`, to a multiple of 16.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(crate) fn copy_onwards(source: &[i8], len: usize, to: &mut [i8]) {
+    let (to, _) = to.as_chunks_mut::<16>();
+    let (blocks, rest) = source.as_chunks::<16>();
+    let count = len.div_ceil(16);
+    for (to, block) in to.iter_mut().take(count).zip(blocks) {
+        store_16(to, load_16(block));
+    }
+    // The end of the input, where no whole block is left.
+    if blocks.len() < count {
+        for (to, from) in to.iter_mut().skip(blocks.len()).flatten().zip(rest) {
+            *to = *from;
+        }
+    }
+}
+
+/// A matrix product over `input: [pixels, depth]`, in strips of at most `limit` pixels for `strip`,
+/// which gets the pixels and their outputs. `None`, and nothing done, without room in the scratch.
+#[target_feature(enable = "neon")]
+pub(crate) fn strips(
+    input: &[i8],
+    [depth, channels]: [usize; 2],
+    output: &mut [i8],
+    scratch: &mut [i8],
+    limit: usize,
+    mut strip: impl FnMut(Pixels<'_>, &mut [i8]),
+) -> Option<()> {
+    let stride = neon_row_bytes(depth);
+    // Rows as they are, so many that they stay in the nearest cache; or copies.
+    let in_place = stride == depth;
+    let room = if in_place { NEAR.checked_div(depth)?.max(8) } else { capacity(scratch, depth) };
+    let pixels = whole_tiles(room.min(limit));
+    if pixels == 0 || channels == 0 {
+        return None;
+    }
+    let mut source = input;
+    for output in output.chunks_mut(pixels * channels) {
+        let count = output.len() / channels;
+        let data = if in_place {
+            source
+        } else {
+            for pixel in 0..count {
+                let from = after(source, pixel * depth);
+                copy_onwards(from, depth, after_mut(scratch, pixel * stride));
+            }
+            &*scratch
+        };
+        strip(Pixels { data, stride, count }, output);
+        source = after(source, count * depth);
+    }
+    Some(())
+}
+
+/// Bytes of pixels that are multiplied with one panel before the next.
+const NEAR: usize = 16 << 10;
+
+/// Where `4 * P` channels of some pixels go.
+pub(crate) struct Outputs<'a, const P: usize> {
+    bytes: &'a mut [i8],
+    stride: usize,
+    count: usize,
+    /// Channels that there are.
+    len: usize,
+    narrow: Narrow,
+}
+
+impl<'a, const P: usize> Outputs<'a, P> {
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(crate) fn new(
+        output: &'a mut [i8],
+        channels: usize,
+        channel: usize,
+        count: usize,
+        narrow: Narrow,
+    ) -> Self {
+        let len = channels.saturating_sub(channel).min(4 * P);
+        Self { bytes: after_mut(output, channel), stride: channels, count, len, narrow }
+    }
+
+    /// Stores scaled sums, `[pixel][four channels]`, of pixels from `pixel` on.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(crate) fn store<const M: usize>(&mut self, pixel: usize, sums: &[[int32x4_t; P]; M]) {
+        let sums = sums.as_flattened();
+        let mut first = 0;
+        while first < M {
+            // Narrowing takes four vectors: a few pixels, the last ones repeated.
+            let vector = |index: usize| sums[(first * P + index).min(M * P - 1)];
+            let bytes = self.narrow.apply([vector(0), vector(1), vector(2), vector(3)]);
+            let pixels = (4 / P).min(M - first);
+            if self.len == 4 * P {
+                match P {
+                    4 => self.groups::<16, 1>(pixel + first, bytes),
+                    2 if pixels == 2 => self.groups::<8, 2>(pixel + first, bytes),
+                    2 => self.groups::<8, 1>(pixel + first, bytes),
+                    _ => match pixels {
+                        4 => self.groups::<4, 4>(pixel + first, bytes),
+                        3 => self.groups::<4, 3>(pixel + first, bytes),
+                        2 => self.groups::<4, 2>(pixel + first, bytes),
+                        _ => self.groups::<4, 1>(pixel + first, bytes),
+                    },
+                };
+            } else {
+                let mut groups = [0; 16];
+                store_16(&mut groups, bytes);
+                for (index, group) in groups.chunks_exact(4 * P).take(pixels).enumerate() {
+                    let to = after_mut(self.bytes, (pixel + first + index) * self.stride);
+                    for (to, from) in to.iter_mut().zip(group).take(self.len) {
+                        *to = *from;
+                    }
+                }
+            }
+            first += 4 / P;
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn groups<const W: usize, const N: usize>(&mut self, pixel: usize, bytes: int8x16_t) {
+        if let Some(mut groups) = StridedMut::<W>::new(self.bytes, self.stride, self.count) {
+            groups.store::<N>(pixel, bytes);
+        }
+    }
+}
+
+/// All channels of some pixels.
+#[target_feature(enable = "neon")]
+pub(crate) fn strip(
+    pixels: Pixels<'_>,
+    filter: &Filter<'_>,
+    epilogue: &Epilogue<'_>,
+    output: &mut [i8],
+) {
+    debug_assert_eq!(filter.layout(), NEON_LAYOUT);
+    with_scale!(epilogue.requantize, K => panels::<K>(pixels, filter, epilogue, output));
+}
+
+#[target_feature(enable = "neon")]
+fn panels<const K: u8>(
+    pixels: Pixels<'_>,
+    filter: &Filter<'_>,
+    epilogue: &Epilogue<'_>,
+    output: &mut [i8],
+) {
+    let narrow = epilogue.narrow_neon();
+    let steps = filter.depth().div_ceil(16);
+    let mut channel = 0;
+    for weights in filter.data().chunks_exact((64 * steps).max(1)) {
+        let panel = Panel::<K> {
+            weights,
+            steps,
+            bias: epilogue.bias_neon(channel),
+            scale: Scale::load(&epilogue.requantize, channel),
+        };
+        let mut outputs =
+            Outputs::<1>::new(output, filter.channels(), channel, pixels.count, narrow);
+        let mut pixel = 0;
+        while pixel + 4 <= pixels.count {
+            let rows = after(pixels.data, pixel * pixels.stride);
+            let Some(sums) = smull_4x4(rows, pixels.stride, weights, steps) else { return };
+            let mut scaled = [[vdupq_n_s32(0)]; 4];
+            for (scaled, sums) in scaled.iter_mut().zip(&sums) {
+                scaled[0] = panel.finish(sums);
+            }
+            outputs.store(pixel, &scaled);
+            pixel += 4;
+        }
+        while pixel < pixels.count {
+            let Some(row) = after(pixels.data, pixel * pixels.stride).get(..16 * steps) else {
+                return;
+            };
+            outputs.store(pixel, &[[panel.one(row)]]);
+            pixel += 1;
+        }
+        channel += 4;
+    }
+}
+
+/// Four output channels: weights and what their sums start and end with.
+struct Panel<'a, const K: u8> {
+    weights: &'a [i8],
+    steps: usize,
+    bias: int32x4_t,
+    scale: Scale<K>,
+}
+
+impl<const K: u8> Panel<'_, K> {
+    /// The outputs of sums in four parts each.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn finish(&self, [a, b, c, d]: &[int32x4_t; 4]) -> int32x4_t {
+        let sums = vpaddq_s32(vpaddq_s32(*a, *b), vpaddq_s32(*c, *d));
+        self.scale.apply(vaddq_s32(sums, self.bias))
+    }
+
+    /// A single pixel.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn one(&self, row: &[i8]) -> int32x4_t {
+        let mut sums = [vdupq_n_s32(0); 4];
+        let weights = self.weights.as_chunks::<16>().0.as_chunks::<4>().0;
+        for (pixel, weights) in row.as_chunks().0.iter().zip(weights.iter().take(self.steps)) {
+            let pixel = load_16(pixel);
+            for (sum, weights) in sums.iter_mut().zip(weights) {
+                let weights = load_16(weights);
+                let products = vmull_s8(vget_low_s8(pixel), vget_low_s8(weights));
+                *sum = vpadalq_s16(*sum, vmlal_high_s8(products, pixel, weights));
+            }
+        }
+        self.finish(&sums)
+    }
+}

@@ -1,0 +1,168 @@
+//! AArch64 with `SDOT`: four pixels times 16 channels, eight or four where no more are left.
+
+use crate::isa::aarch64::{load_16, sdot_4x16, sdot_lane};
+use crate::requantize::neon::{Scale, with_scale};
+use crate::tile_s8::NEON_DOTPROD_LAYOUT;
+use crate::tile_s8::neon::{Outputs, Pixels};
+use crate::{Epilogue, Filter, after};
+use core::arch::aarch64::*;
+
+/// All channels of some pixels.
+#[target_feature(enable = "dotprod")]
+pub(crate) fn strip(
+    pixels: Pixels<'_>,
+    filter: &Filter<'_>,
+    epilogue: &Epilogue<'_>,
+    output: &mut [i8],
+) {
+    debug_assert_eq!(filter.layout(), NEON_DOTPROD_LAYOUT);
+    with_scale!(epilogue.requantize, K => panels::<K>(pixels, filter, epilogue, output));
+}
+
+#[target_feature(enable = "dotprod")]
+fn panels<const K: u8>(
+    pixels: Pixels<'_>,
+    filter: &Filter<'_>,
+    epilogue: &Epilogue<'_>,
+    output: &mut [i8],
+) {
+    let job = Job { pixels, filter, epilogue, steps: filter.depth().div_ceil(4) };
+    let (mut channel, panels) = (0, filter.channels().div_ceil(4));
+    for _ in 0..panels / 4 {
+        job.group::<4, K>(channel, output);
+        channel += 16;
+    }
+    if panels & 2 != 0 {
+        job.group::<2, K>(channel, output);
+        channel += 8;
+    }
+    if panels & 1 != 0 {
+        job.group::<1, K>(channel, output);
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    pixels: Pixels<'a>,
+    filter: &'a Filter<'a>,
+    epilogue: &'a Epilogue<'a>,
+    /// Groups of four depth steps.
+    steps: usize,
+}
+
+impl Job<'_> {
+    /// `P` panels of four channels, all pixels.
+    #[inline]
+    #[target_feature(enable = "dotprod")]
+    fn group<const P: usize, const K: u8>(&self, channel: usize, output: &mut [i8]) {
+        let Self { pixels: Pixels { data, stride, count }, filter, epilogue, steps } = *self;
+        let weights = after(filter.data(), channel * 4 * steps);
+        let mut bias = [vdupq_n_s32(0); P];
+        let mut scale = [Scale::<K>::load(&epilogue.requantize, channel); P];
+        for (panel, (bias, scale)) in bias.iter_mut().zip(&mut scale).enumerate() {
+            *bias = epilogue.bias_neon(channel + 4 * panel);
+            *scale = Scale::load(&epilogue.requantize, channel + 4 * panel);
+        }
+        let narrow = epilogue.narrow_neon();
+        let mut outputs = Outputs::<P>::new(output, filter.channels(), channel, count, narrow);
+        let mut pixel = 0;
+        while pixel + 4 <= count {
+            let rows = after(data, pixel * stride);
+            let sums = if P == 4 {
+                // The same type, which only the compiler does not know.
+                let mut start = [[vdupq_n_s32(0); 4]; 4];
+                for (start, bias) in start.as_flattened_mut().iter_mut().zip(bias.iter().cycle()) {
+                    *start = *bias;
+                }
+                let Some(sums) = sdot_4x16(rows, stride, weights, steps, start) else { return };
+                let mut same = [[vdupq_n_s32(0); P]; 4];
+                for (same, sums) in same.iter_mut().zip(&sums) {
+                    for (same, sum) in same.iter_mut().zip(sums) {
+                        *same = *sum;
+                    }
+                }
+                same
+            } else {
+                let Some(sums) = tile::<4, P>(rows, stride, weights, steps, bias) else { return };
+                sums
+            };
+            outputs.store(pixel, &scaled(sums, &scale));
+            pixel += 4;
+        }
+        while pixel < count {
+            let rows = after(data, pixel * stride);
+            let Some(sums) = tile::<1, P>(rows, stride, weights, steps, bias) else { return };
+            outputs.store(pixel, &scaled(sums, &scale));
+            pixel += 1;
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn scaled<const M: usize, const P: usize, const K: u8>(
+    mut sums: [[int32x4_t; P]; M],
+    scale: &[Scale<K>; P],
+) -> [[int32x4_t; P]; M] {
+    for sums in &mut sums {
+        for (sum, scale) in sums.iter_mut().zip(scale) {
+            *sum = scale.apply(*sum);
+        }
+    }
+    sums
+}
+
+/// `M` pixels times `P` panels. See [`sdot_4x16`], which is the same for four times four.
+#[inline]
+#[target_feature(enable = "dotprod")]
+fn tile<const M: usize, const P: usize>(
+    rows: &[i8],
+    stride: usize,
+    weights: &[i8],
+    steps: usize,
+    bias: [int32x4_t; P],
+) -> Option<[[int32x4_t; P]; M]> {
+    let whole = steps.div_ceil(4);
+    let mut pixels = [&[] as &[[i8; 16]]; M];
+    for (index, pixel) in pixels.iter_mut().enumerate() {
+        *pixel = after(rows, index * stride).as_chunks().0.get(..whole)?;
+    }
+    let mut panels = [&[] as &[[i8; 16]]; P];
+    for (index, panel) in panels.iter_mut().enumerate() {
+        *panel = after(weights, index * 16 * steps).as_chunks().0.get(..steps)?;
+    }
+    let mut sums = [bias; M];
+    for step in 0..steps / 4 {
+        for (panel, weights) in panels.iter().enumerate() {
+            let weights = weights.get(4 * step..)?.first_chunk::<4>()?;
+            for (sums, pixel) in sums.iter_mut().zip(pixels) {
+                let pixel = load_16(&pixel[step]);
+                let mut sum = sums[panel];
+                sum = sdot_lane::<0>(sum, load_16(&weights[0]), pixel);
+                sum = sdot_lane::<1>(sum, load_16(&weights[1]), pixel);
+                sum = sdot_lane::<2>(sum, load_16(&weights[2]), pixel);
+                sums[panel] = sdot_lane::<3>(sum, load_16(&weights[3]), pixel);
+            }
+        }
+    }
+    let done = steps / 4;
+    for (panel, weights) in panels.iter().enumerate() {
+        let rest = weights.get(4 * done..)?;
+        for (sums, pixel) in sums.iter_mut().zip(pixels) {
+            let Some(pixel) = pixel.get(done) else { break };
+            let pixel = load_16(pixel);
+            let mut sum = sums[panel];
+            if let Some(weights) = rest.first() {
+                sum = sdot_lane::<0>(sum, load_16(weights), pixel);
+            }
+            if let Some(weights) = rest.get(1) {
+                sum = sdot_lane::<1>(sum, load_16(weights), pixel);
+            }
+            if let Some(weights) = rest.get(2) {
+                sum = sdot_lane::<2>(sum, load_16(weights), pixel);
+            }
+            sums[panel] = sum;
+        }
+    }
+    Some(sums)
+}
