@@ -26,8 +26,9 @@ use crate::target::{TARGETS, Target};
 
 /// Turns a model into a blob: int8, planned, packed for a machine.
 ///
-/// A quantized .tflite keeps its own integers. A float model needs --calibration: some pictures of
-/// the kind that it will see, labels are not needed.
+/// A quantized .tflite keeps its own integers, and what `mote train --qat` made the ranges that it
+/// was trained with. A float model needs --calibration: some pictures of the kind that it will see,
+/// labels are not needed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A model (.h5, .onnx, .tflite, .safetensors).
@@ -101,7 +102,7 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
         graph.labels = Some(read_labels(path, graph.output_shape().elements())?);
     }
     let numerics =
-        numerics.unwrap_or(if graph.is_quantized() { Numerics::Tflite } else { Numerics::Fp32 });
+        numerics.unwrap_or(if graph.has_integers() { Numerics::Tflite } else { Numerics::Fp32 });
     let dataset = match &args.calibration {
         Some(path) => {
             let path = fetch::data_set(path, &mut |line| eprintln!("{line}"))?;

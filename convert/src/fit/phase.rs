@@ -67,6 +67,8 @@ impl Run<'_> {
         let start = phase.strategy.start(&graph, job.network.head)?;
         let graph = self.freeze(graph, start);
         let start_weights = (state.phase > 0).then(|| weights_of(&graph));
+        let rounds = recipe.rounds_in(state.phase);
+        let graph = if rounds { self.rounded(graph, state)? } else { graph };
         let (frozen, suffix) =
             match first_learning(&graph, start).and_then(|id| cut_before(&graph, id)) {
                 Some(cut) => {
@@ -92,7 +94,7 @@ impl Run<'_> {
             steps,
             epochs: phase.epochs,
             rate: phase.rate,
-            strategy: phase.strategy.to_string(),
+            strategy: format!("{}{}", phase.strategy, if rounds { " (int8)" } else { "" }),
             class_weights: recipe.class_weights.as_deref(),
         };
         self.preparation += began.elapsed();
@@ -102,7 +104,8 @@ impl Run<'_> {
         if !remembered.is_empty() {
             optimizer.restore(remembered)?;
         }
-        let mut trainer = Trainer::new(suffix)?;
+        let mut trainer =
+            if rounds { Trainer::quantization_aware(suffix) } else { Trainer::new(suffix) }?;
         let tired = |state: &State| recipe.patience.is_some_and(|most| state.waited >= most);
         while state.epochs < plan.epochs && !tired(state) {
             let began = Instant::now();
@@ -228,9 +231,12 @@ impl Run<'_> {
         Ok(write_log(&self.log, &events)?)
     }
 
-    /// Measures a whole network.
+    /// Measures a whole network; rounded, if it states its quantization.
     pub(super) fn evaluate(&self, graph: &Graph, pictures: &Pictures) -> Result<Scores, FitError> {
-        let mut predictor = Predictor::new(passes::standard(graph.clone())?);
+        let mut predictor = match graph.is_quantized() {
+            true => Predictor::rounded(graph.clone()),
+            false => Predictor::new(passes::standard(graph.clone())?),
+        };
         self.watch.stage("evaluating", pictures.len());
         scores(pictures, |places| {
             let outputs = predictor.predict(&pictures.tensors(places, Variant::Plain)?)?;

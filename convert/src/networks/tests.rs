@@ -166,3 +166,13 @@ fn weights_without_common_names_go_in_order() {
     let mut deep = Network::CifarResnet(14).build(&options(None, 10)).unwrap();
     assert!(load_weights(&mut deep, &source).is_err());
 }
+
+#[test]
+fn small_networks_are_for_small_pictures_unless_told_otherwise() {
+    for (name, about) in Network::NAMES {
+        let options = Network::from_name(name, None).unwrap().options();
+        let (side, classes) = if about.contains("32x32") { (32, 10) } else { (224, 1000) };
+        let found = (options.height, options.width, options.channels, options.top);
+        assert_eq!(found, (side, side, 3, Top::Classes(classes)), "{name}");
+    }
+}

@@ -2,8 +2,23 @@
 //! are rounded. Both sides call the same functions, so that a network trained this way quantizes to what it was trained
 //! as.
 
-use super::{channels_first, quantize_rows, weight_scale};
-use crate::graph::{Graph, NodeId, Op, Param, Quantization};
+use super::{Ranges, activation_quantization, channels_first, quantize_rows, weight_scale};
+use crate::graph::{Activation, Graph, GraphError, NodeId, Op, Param, Quantization};
+
+/// States the quantization of every node that these ranges give. [`quantize`](super::quantize()) of such a graph needs no
+/// ranges any more, and [`Trainer::quantization_aware`](crate::train::Trainer::quantization_aware) trains it.
+///
+/// # Errors
+/// [`GraphError`] for a range that no int8 can have.
+pub fn state_quantization(graph: Graph, ranges: &Ranges) -> Result<Graph, GraphError> {
+    let quantization = activation_quantization(&graph, ranges);
+    let (mut builder, nodes, output) = graph.into_builder();
+    for (mut node, quantization) in nodes.into_iter().zip(quantization) {
+        node.quantization = Some(quantization);
+        builder.push(node)?;
+    }
+    builder.finish(output)
+}
 
 /// Whether the output of the op has a range of its own; otherwise it keeps its input's, or a fixed one.
 pub(crate) fn has_own_range(op: &Op) -> bool {
@@ -19,6 +34,16 @@ pub(crate) fn has_own_range(op: &Op) -> bool {
             | Op::Requantize
             | Op::Activation(_)
     )
+}
+
+/// Whether the op computes numbers that may lie between the steps of its quantization. The others only move or select
+/// numbers, but softmax, whose steps nothing in training reads.
+pub(crate) fn is_rounded(op: &Op) -> bool {
+    match op {
+        Op::MaxPool { activation, .. } => *activation != Activation::None,
+        Op::AvgPool { .. } | Op::Activation(_) => true,
+        op => has_own_range(op),
+    }
 }
 
 /// The weights of a node, rounded to int8 and back, in their own layout; `input` is the quantization of what they meet.

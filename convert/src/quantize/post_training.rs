@@ -6,8 +6,8 @@ use rayon::iter::ParallelIterator;
 use rayon::slice::ParallelSlice;
 
 use super::{
-    Calibration, ChannelStatistics, Covariances, Histograms, QuantizeError, correct_bias, equalize,
-    quantize, round_weights,
+    Calibration, ChannelStatistics, Covariances, Histograms, QuantizeError, Ranges, correct_bias,
+    equalize, quantize, round_weights, state_quantization,
 };
 use crate::graph::{Graph, NodeId};
 use crate::interpret::Interpreter;
@@ -29,23 +29,13 @@ pub fn post_training(
     input_range: Option<(f32, f32)>,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> anyhow::Result<Network> {
-    const PASSES: usize = 3;
     let corrected = &samples[..samples.len().min(CORRECTION)];
     let total = PASSES * samples.len() + graph.nodes().len();
     let done = AtomicUsize::new(0);
     let tick = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
 
     let pass = Pass { samples, tick: &tick };
-    let statistics = pass.over(
-        &graph,
-        || ChannelStatistics::new(&graph),
-        |statistics, id, values| {
-            statistics.observe(id, values);
-            Ok(())
-        },
-        ChannelStatistics::merge,
-    )?;
-    let graph = equalize(graph, &statistics)?;
+    let graph = pass.equalized(graph)?;
     let (widest, covariances) = pass.over(
         &graph,
         || (Calibration::new(&graph), Covariances::new(&graph)),
@@ -58,20 +48,7 @@ pub fn post_training(
             covariances.merge(&other.1);
         },
     )?;
-    let widest = widest.finish()?;
-    let histograms = pass.over(
-        &graph,
-        || Histograms::new(&widest),
-        |histograms, id, values| {
-            histograms.observe(id, values);
-            Ok(())
-        },
-        Histograms::merge,
-    )?;
-    let mut ranges = histograms.best_ranges(&graph);
-    if let Some((min, max)) = input_range {
-        ranges.set(graph.input(), min, max);
-    }
+    let ranges = pass.ranges(&graph, &widest.finish()?, input_range)?;
     let mut network = quantize(&graph, Some(&ranges))?;
     round_weights(&mut network, &graph, &covariances);
     let before = PASSES * samples.len();
@@ -79,6 +56,35 @@ pub fn post_training(
     super::check_accumulators(&network)?;
     Ok(network)
 }
+
+/// What [`post_training`] does before it rounds: the same function with equalized channels, and the quantization of
+/// every activation stated. Quantization-aware training begins here.
+///
+/// # Errors
+/// Those of [`post_training`].
+pub fn calibrated(
+    graph: Graph,
+    samples: &[Vec<f32>],
+    input_range: Option<(f32, f32)>,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> anyhow::Result<Graph> {
+    let total = PASSES * samples.len();
+    let done = AtomicUsize::new(0);
+    let tick = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
+    let pass = Pass { samples, tick: &tick };
+    let graph = pass.equalized(graph)?;
+    let widest = pass.over(
+        &graph,
+        || Calibration::new(&graph),
+        |calibration, id, values| calibration.observe(&graph, id, values),
+        Calibration::merge,
+    )?;
+    let ranges = pass.ranges(&graph, &widest.finish()?, input_range)?;
+    Ok(state_quantization(graph, &ranges)?)
+}
+
+/// Runs over the samples before weights are rounded.
+const PASSES: usize = 3;
 
 /// Parts that the samples are cut into, to be looked at side by side.
 const SHARES: usize = 4;
@@ -90,6 +96,42 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
+    fn equalized(&self, graph: Graph) -> anyhow::Result<Graph> {
+        let statistics = self.over(
+            &graph,
+            || ChannelStatistics::new(&graph),
+            |statistics, id, values| {
+                statistics.observe(id, values);
+                Ok(())
+            },
+            ChannelStatistics::merge,
+        )?;
+        Ok(equalize(graph, &statistics)?)
+    }
+
+    /// Within the `widest` ranges, those that clip for the smallest error.
+    fn ranges(
+        &self,
+        graph: &Graph,
+        widest: &Ranges,
+        input_range: Option<(f32, f32)>,
+    ) -> anyhow::Result<Ranges> {
+        let histograms = self.over(
+            graph,
+            || Histograms::new(widest),
+            |histograms, id, values| {
+                histograms.observe(id, values);
+                Ok(())
+            },
+            Histograms::merge,
+        )?;
+        let mut ranges = histograms.best_ranges(graph);
+        if let Some((min, max)) = input_range {
+            ranges.set(graph.input(), min, max);
+        }
+        Ok(ranges)
+    }
+
     /// What `observe` gathers from every layer on every sample.
     fn over<T: Send>(
         &self,

@@ -54,8 +54,6 @@ pub(super) struct Chunk {
     pub(super) gradients: Vec<[Vec<f32>; 2]>,
     /// Of the input of the batch norm that comes next.
     pub(super) moments: Moments,
-    /// Smallest and largest input of a rounding step, and zero.
-    pub(super) extremes: Vec<(f32, f32)>,
     /// See [`norm::gradient_sums`].
     pub(super) sums: (Vec<f64>, Vec<f64>),
     /// Sum of the losses, and correct answers.
@@ -72,7 +70,6 @@ impl Chunk {
         self.values.resize_with(program.buffers, Vec::new);
         self.slopes.resize_with(program.buffers, Vec::new);
         self.gradients.resize_with(program.steps.len(), Default::default);
-        self.extremes.resize(program.steps.len(), (0.0, 0.0));
         for buffer in self.values.iter_mut().chain(&mut self.slopes) {
             if buffer.capacity() > 0 {
                 self.free.push(core::mem::take(buffer));
@@ -200,12 +197,7 @@ impl Chunk {
                     drop_out(y, step.len, (seed, index, self.first), *rate);
                 }
             }
-            (Work::Round, _) => {
-                if shared.seed.is_some() {
-                    self.extremes[index] = extremes(x);
-                }
-                round(x, shared.quantization[step.node.index()], y);
-            }
+            (Work::Round, _) => round(x, shared.quantization[step.node.index()], y),
             (Work::Softmax { beta }, _) => softmax((below, x), *beta, y),
             (_, op) => {
                 let pictures = y.chunks_exact_mut(step.len).zip(x.chunks_exact(below.elements()));
@@ -441,10 +433,6 @@ fn round(x: &[f32], Quantization { scale, zero_point }: Quantization, y: &mut [f
 fn ends(Quantization { scale, zero_point }: Quantization) -> (f32, f32) {
     let end = |step: f32| (step - zero_point as f32) * scale;
     (end(-128.5), end(127.5))
-}
-
-fn extremes(x: &[f32]) -> (f32, f32) {
-    x.iter().fold((0.0, 0.0), |(min, max): (f32, f32), &x| (min.min(x), max.max(x)))
 }
 
 fn pictures(values: &[f32], count: usize) -> core::slice::ChunksExact<'_, f32> {

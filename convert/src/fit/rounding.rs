@@ -1,0 +1,55 @@
+//! The phase that trains with the rounding of int8: what it starts from, and what rounding costs there.
+//!
+//! Batch norms are folded with their moving statistics first, dropouts left out, channels equalized and the ranges of the
+//! activations calibrated on training pictures, as in quantization after training; all of that stays as it is while the
+//! weights learn (Nagel et al. 2021, "A White Paper on Neural Network Quantization", section 4).
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use super::FitError;
+use super::checkpoint::State;
+use super::phase::Run;
+use crate::graph::Graph;
+use crate::passes;
+use crate::quantize::calibrated;
+
+/// What rounding the network that a quantization-aware phase starts from costs; accuracies on the validation set.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Rounding {
+    /// In float.
+    pub float: f64,
+    /// With weights rounded to the nearest step and activations to theirs.
+    pub before: f64,
+}
+
+impl Run<'_> {
+    /// The network as the phase trains it. At its beginning the phase's record is set to what this network reaches, so that
+    /// no weights are kept that are worse than those it starts from.
+    pub(super) fn rounded(&self, graph: Graph, state: &mut State) -> Result<Graph, FitError> {
+        let (train, validation) = (self.job.train, self.job.validation);
+        let samples = train.spread(CALIBRATION)?;
+        let (total, shown) = (100, AtomicUsize::new(0));
+        self.watch.stage("calibrating", total);
+        let progress = |done: usize, all: usize| {
+            let now = done * total / all.max(1);
+            let before = shown.fetch_max(now, Ordering::Relaxed);
+            self.watch.tick(now.saturating_sub(before));
+        };
+        let folded = passes::standard(graph)?;
+        let rounded = calibrated(folded.clone(), &samples, train.input_range(), &progress)
+            .map_err(|error| FitError::Rounding(error.to_string()))?;
+        if state.epochs == 0 {
+            let scores = self.evaluate(&rounded, validation)?;
+            let float = self.evaluate(&folded, validation)?.accuracy;
+            state.rounding = Some(Rounding { float, before: scores.accuracy });
+            state.best_accuracy = scores.accuracy;
+            (state.best_loss, state.kept_loss) = (scores.loss, scores.loss);
+        }
+        Ok(rounded)
+    }
+}
+
+/// Pictures that ranges are found on.
+pub(super) const CALIBRATION: usize = 256;
