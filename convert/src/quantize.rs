@@ -11,6 +11,7 @@ mod equalize;
 mod multiplier;
 mod post_training;
 mod rounding;
+mod stages;
 
 pub use aware::state_quantization;
 pub(crate) use aware::{has_own_range, is_rounded, rounded_weights};

@@ -18,7 +18,8 @@ use crate::lower::lower;
 use crate::model_file;
 use crate::npy::{Array, Values};
 use crate::passes;
-use crate::quantize::post_training;
+use crate::quantize::{post_training, quantize};
+use crate::quantized::Network;
 use crate::target::Target;
 use crate::train::Predictor;
 
@@ -31,7 +32,7 @@ const MAX_FEATURE_BYTES: usize = 2 << 30;
 /// What the cache on disk may hold; the files that were not used for longest go first.
 const MAX_CACHE_BYTES: u64 = 4 << 30;
 
-/// The frozen part of a network, at work.
+/// The frozen part of a network, or all of it, at work.
 #[derive(Debug)]
 pub(super) enum Prefix {
     /// There is none.
@@ -60,9 +61,17 @@ impl Prefix {
         let engine = |error: &dyn core::fmt::Display| FitError::Engine(error.to_string());
         let network = post_training(graph, &samples, train.input_range(), &|_, _| ())
             .map_err(|e| engine(&e))?;
-        let program = lower(&network, Target::host(), Numerics::Fp32).map_err(|e| engine(&e))?;
-        let bytes = emit(&program, &Metadata::default()).map_err(|e| engine(&e))?;
-        Ok(Self::Int8(Box::new(Blob::new(bytes).map_err(|e| engine(&e))?)))
+        Ok(Self::Int8(Box::new(blob(&network).map_err(|e| engine(&e))?)))
+    }
+
+    /// A whole network as it is to be measured: by the engine if it states its quantization.
+    pub(super) fn whole(graph: &Graph) -> Result<Self, FitError> {
+        if !graph.is_quantized() {
+            return Ok(Self::Float(Box::new(Predictor::new(passes::standard(graph.clone())?))));
+        }
+        let engine = |error: &dyn core::fmt::Display| FitError::Rounding(error.to_string());
+        let network = quantize(graph, None).map_err(|e| engine(&e))?;
+        Ok(Self::Int8(Box::new(blob(&network).map_err(|e| engine(&e))?)))
     }
 
     /// `[n, inputs] -> [n, features]`.
@@ -107,6 +116,11 @@ impl Prefix {
             Self::Int8(blob) => Some(blob.output().len()),
         }
     }
+}
+
+fn blob(network: &Network) -> anyhow::Result<Blob> {
+    let program = lower(network, Target::host(), Numerics::Fp32)?;
+    Ok(Blob::new(emit(&program, &Metadata::default())?)?)
 }
 
 /// The inputs of the trained part, batch by batch.

@@ -14,9 +14,8 @@ use super::session::{Job, is_untrained, restore};
 use super::{Augment, BatchNorms, FitError, Pictures, Scores, Watch};
 use super::{cut_before, join, split};
 use crate::graph::{Graph, NodeId, Op};
-use crate::passes;
 use crate::random::SplitMix;
-use crate::train::{Batch, Optimizer, Predictor, Schedule, Trainer};
+use crate::train::{Batch, Optimizer, Schedule, Trainer};
 
 /// Pictures that are evaluated at once.
 const EVALUATED: usize = 64;
@@ -231,17 +230,16 @@ impl Run<'_> {
         Ok(write_log(&self.log, &events)?)
     }
 
-    /// Measures a whole network; rounded, if it states its quantization.
+    /// Measures a whole network; as its blob answers, if it states its quantization.
     pub(super) fn evaluate(&self, graph: &Graph, pictures: &Pictures) -> Result<Scores, FitError> {
-        let mut predictor = match graph.is_quantized() {
-            true => Predictor::rounded(graph.clone()),
-            false => Predictor::new(passes::standard(graph.clone())?),
-        };
+        let mut network = Prefix::whole(graph)?;
+        // Half a step of int8 scores: below it they say nothing.
+        let smallest = if graph.is_quantized() { 1.0 / 512.0 } else { 0.0 };
         self.watch.stage("evaluating", pictures.len());
         scores(pictures, |places| {
-            let outputs = predictor.predict(&pictures.tensors(places, Variant::Plain)?)?;
+            let outputs = network.run(pictures.tensors(places, Variant::Plain)?)?;
             self.watch.tick(places.len());
-            Ok(outputs.to_vec())
+            Ok(outputs.into_iter().map(|score| score.max(smallest)).collect())
         })
     }
 }
@@ -288,7 +286,8 @@ fn judge(state: &mut State, scores: &Scores) -> bool {
     keep
 }
 
-fn scores(
+/// Cross-entropy and answers over all pictures; `predict` gives a row of class scores for each place.
+pub(super) fn scores(
     pictures: &Pictures,
     mut predict: impl FnMut(&[usize]) -> Result<Vec<f32>, FitError>,
 ) -> Result<Scores, FitError> {

@@ -10,17 +10,19 @@ use serde::{Deserialize, Serialize};
 
 use super::FitError;
 use super::checkpoint::State;
-use super::phase::Run;
+use super::phase::{Run, scores};
+use super::pictures::Variant;
 use crate::graph::Graph;
 use crate::passes;
 use crate::quantize::calibrated;
+use crate::train::Predictor;
 
 /// What rounding the network that a quantization-aware phase starts from costs; accuracies on the validation set.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Rounding {
     /// In float.
     pub float: f64,
-    /// With weights rounded to the nearest step and activations to theirs.
+    /// On int8, with every weight rounded to its nearest step.
     pub before: f64,
 }
 
@@ -41,11 +43,17 @@ impl Run<'_> {
         let rounded = calibrated(folded.clone(), &samples, train.input_range(), &progress)
             .map_err(|error| FitError::Rounding(error.to_string()))?;
         if state.epochs == 0 {
-            let scores = self.evaluate(&rounded, validation)?;
-            let float = self.evaluate(&folded, validation)?.accuracy;
-            state.rounding = Some(Rounding { float, before: scores.accuracy });
-            state.best_accuracy = scores.accuracy;
-            (state.best_loss, state.kept_loss) = (scores.loss, scores.loss);
+            state.rounding = Some(Rounding {
+                float: self.evaluate(&folded, validation)?.accuracy,
+                before: self.evaluate(&rounded, validation)?.accuracy,
+            });
+            // As the epochs will be judged.
+            let mut predictor = Predictor::rounded(rounded.clone());
+            let start = scores(validation, |places| {
+                Ok(predictor.predict(&validation.tensors(places, Variant::Plain)?)?.to_vec())
+            })?;
+            state.best_accuracy = start.accuracy;
+            (state.best_loss, state.kept_loss) = (start.loss, start.loss);
         }
         Ok(rounded)
     }
