@@ -1,8 +1,9 @@
 //! The phase that trains with the rounding of int8: what it starts from, and what rounding costs there.
 //!
-//! Batch norms are folded with their moving statistics first, dropouts left out, channels equalized and the ranges of the
-//! activations calibrated on training pictures, as in quantization after training; all of that stays as it is while the
-//! weights learn (Nagel et al. 2021, "A White Paper on Neural Network Quantization", section 4).
+//! It starts from what quantization after training makes of the network: batch norms are folded with their moving
+//! statistics, dropouts left out, channels equalized, the ranges of the activations calibrated on training pictures, the
+//! weights rounded together and the biases corrected. Scales of activations stay as they are while weights and biases
+//! learn (Nagel et al. 2021, "A White Paper on Neural Network Quantization", section 4).
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -22,7 +23,7 @@ use crate::train::Predictor;
 pub struct Rounding {
     /// In float.
     pub float: f64,
-    /// On int8, with every weight rounded to its nearest step.
+    /// On int8, quantized after training.
     pub before: f64,
 }
 

@@ -1,7 +1,9 @@
 //! Bias correction: rounding the weights of a channel shifts its mean; the bias can take it back.
 
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::ParallelIterator;
+use rayon::slice::ParallelSlice;
 
+use super::post_training::SHARES;
 use super::stages::Stages;
 use crate::graph::Graph;
 use crate::interpret::Interpreter;
@@ -56,11 +58,15 @@ fn float_means(
         .map(|node| network.nodes.iter().position(|other| other.name == node.name))
         .collect();
     let empty = || -> Vec<Option<Sums>> { vec![None; network.nodes.len()] };
-    let total = samples
-        .par_iter()
-        .try_fold(empty, |mut sums, sample| {
-            Interpreter::new(graph).run(sample, |id, values| {
-                if let Some(place) = places[id.index()] {
+    // Float sums depend on their order: the shares are the same on every machine.
+    let shares: Vec<Vec<Option<Sums>>> = samples
+        .par_chunks(samples.len().div_ceil(SHARES).max(1))
+        .map(|share| {
+            let mut interpreter = Interpreter::new(graph);
+            let mut sums = empty();
+            for sample in share {
+                interpreter.run(sample, |id, values| {
+                    let Some(place) = places[id.index()] else { return };
                     let channels = network.nodes[place].shape.channels;
                     let sums = sums[place].get_or_insert_with(|| vec![0.0; channels]);
                     let pixels = pixel_count(values.len(), channels) * sample_count(samples);
@@ -69,17 +75,19 @@ fn float_means(
                             *sum += f64::from(value) / pixels;
                         }
                     }
-                }
-            })?;
+                })?;
+            }
             anyhow::Ok(sums)
         })
-        .try_reduce(empty, |a, b| {
-            let join = |pair: (Option<Sums>, Option<Sums>)| match pair {
-                (Some(a), Some(b)) => Some(add(a, &b)),
-                (a, b) => a.or(b),
-            };
-            Ok(a.into_iter().zip(b).map(join).collect())
-        })?;
+        .collect::<anyhow::Result<_>>()?;
+    let join = |pair: (Option<Sums>, Option<Sums>)| match pair {
+        (Some(a), Some(b)) => Some(add(a, &b)),
+        (a, b) => a.or(b),
+    };
+    let total = shares
+        .into_iter()
+        .reduce(|a, b| a.into_iter().zip(b).map(join).collect())
+        .unwrap_or_else(empty);
     Ok(total)
 }
 

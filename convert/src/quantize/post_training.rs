@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use rayon::iter::ParallelIterator;
 use rayon::slice::ParallelSlice;
 
+use super::aware::settle;
 use super::{
     Calibration, ChannelStatistics, Covariances, Histograms, QuantizeError, Ranges, correct_bias,
     equalize, quantize, round_weights, state_quantization,
@@ -29,36 +30,12 @@ pub fn post_training(
     input_range: Option<(f32, f32)>,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> anyhow::Result<Network> {
-    let corrected = &samples[..samples.len().min(CORRECTION)];
-    let total = PASSES * samples.len() + graph.nodes().len();
-    let done = AtomicUsize::new(0);
-    let tick = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
-
-    let pass = Pass { samples, tick: &tick };
-    let graph = pass.equalized(graph)?;
-    let (widest, covariances) = pass.over(
-        &graph,
-        || (Calibration::new(&graph), Covariances::new(&graph)),
-        |(calibration, covariances), id, values| {
-            covariances.observe(&graph, id, values);
-            calibration.observe(&graph, id, values)
-        },
-        |(calibration, covariances), other| {
-            calibration.merge(&other.0);
-            covariances.merge(&other.1);
-        },
-    )?;
-    let ranges = pass.ranges(&graph, &widest.finish()?, input_range)?;
-    let mut network = quantize(&graph, Some(&ranges))?;
-    round_weights(&mut network, &graph, &covariances);
-    let before = PASSES * samples.len();
-    correct_bias(&mut network, &graph, corrected, &|layer, _| progress(before + layer, total))?;
-    super::check_accumulators(&network)?;
-    Ok(network)
+    Ok(Made::of(graph, samples, input_range, progress)?.network)
 }
 
-/// What [`post_training`] does before it rounds: the same function with equalized channels, and the quantization of
-/// every activation stated. Quantization-aware training begins here.
+/// The float network that [`post_training`] makes integers of, for quantization-aware training: its channels equalized, the
+/// quantization of every activation stated, every weight moved just so far that its nearest step is the one it was rounded
+/// to together with the others, the biases corrected.
 ///
 /// # Errors
 /// Those of [`post_training`].
@@ -68,26 +45,59 @@ pub fn calibrated(
     input_range: Option<(f32, f32)>,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> anyhow::Result<Graph> {
-    let total = PASSES * samples.len();
-    let done = AtomicUsize::new(0);
-    let tick = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
-    let pass = Pass { samples, tick: &tick };
-    let graph = pass.equalized(graph)?;
-    let widest = pass.over(
-        &graph,
-        || Calibration::new(&graph),
-        |calibration, id, values| calibration.observe(&graph, id, values),
-        Calibration::merge,
-    )?;
-    let ranges = pass.ranges(&graph, &widest.finish()?, input_range)?;
-    Ok(state_quantization(graph, &ranges)?)
+    let Made { graph, ranges, network } = Made::of(graph, samples, input_range, progress)?;
+    Ok(settle(state_quantization(graph, &ranges)?, &network)?)
+}
+
+/// All that quantization after training finds.
+struct Made {
+    /// Equalized.
+    graph: Graph,
+    ranges: Ranges,
+    network: Network,
+}
+
+impl Made {
+    fn of(
+        graph: Graph,
+        samples: &[Vec<f32>],
+        input_range: Option<(f32, f32)>,
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> anyhow::Result<Self> {
+        let corrected = &samples[..samples.len().min(CORRECTION)];
+        let total = PASSES * samples.len() + graph.nodes().len();
+        let done = AtomicUsize::new(0);
+        let tick = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
+
+        let pass = Pass { samples, tick: &tick };
+        let graph = pass.equalized(graph)?;
+        let (widest, covariances) = pass.over(
+            &graph,
+            || (Calibration::new(&graph), Covariances::new(&graph)),
+            |(calibration, covariances), id, values| {
+                covariances.observe(&graph, id, values);
+                calibration.observe(&graph, id, values)
+            },
+            |(calibration, covariances), other| {
+                calibration.merge(&other.0);
+                covariances.merge(&other.1);
+            },
+        )?;
+        let ranges = pass.ranges(&graph, &widest.finish()?, input_range)?;
+        let mut network = quantize(&graph, Some(&ranges))?;
+        round_weights(&mut network, &graph, &covariances);
+        let before = PASSES * samples.len();
+        correct_bias(&mut network, &graph, corrected, &|layer, _| progress(before + layer, total))?;
+        super::check_accumulators(&network)?;
+        Ok(Self { graph, ranges, network })
+    }
 }
 
 /// Runs over the samples before weights are rounded.
 const PASSES: usize = 3;
 
 /// Parts that the samples are cut into, to be looked at side by side.
-const SHARES: usize = 4;
+pub(super) const SHARES: usize = 4;
 
 /// Samples to run a network on.
 struct Pass<'a> {
