@@ -56,7 +56,12 @@ pub(super) fn settle(graph: Graph, network: &Network) -> Result<Graph, GraphErro
             match bias {
                 Some(bias) => bias.data = biases,
                 None => {
-                    *bias = Some(Param::new(format!("{}/bias", node.name), [channels], biases)?)
+                    *bias = Some(Param {
+                        name: format!("{}/bias", node.name),
+                        shape: vec![channels],
+                        data: biases,
+                        quantized: None,
+                    })
                 }
             }
         }

@@ -8,6 +8,9 @@ mod elementwise;
 mod forward;
 mod gathered;
 
+#[cfg(test)]
+pub(super) use elementwise::drop_out;
+
 use super::norm::{Moments, Statistics};
 use super::product::Panels;
 use super::program::{Program, Work};

@@ -13,7 +13,7 @@ use crate::train::{depthwise, pool};
 
 impl Chunk {
     /// Runs one step backward: from its output's slopes to its weights' gradients and its inputs' slopes.
-    pub(super) fn backward(
+    pub(in crate::train) fn backward(
         &mut self,
         shared: Shared<'_>,
         index: usize,
@@ -37,7 +37,7 @@ impl Chunk {
     }
 
     /// The sums over this chunk that a batch norm's gradients need.
-    pub(super) fn norm_sums(&mut self, shared: Shared<'_>, index: usize) {
+    pub(in crate::train) fn norm_sums(&mut self, shared: Shared<'_>, index: usize) {
         let step = &shared.program.steps[index];
         mask(&mut self.slopes[step.output], &self.values[step.output], step.clamp);
         let (x, dy) = (&self.values[step.inputs[0]], &self.slopes[step.output]);

@@ -43,7 +43,7 @@ pub(super) fn ends(Quantization { scale, zero_point }: Quantization) -> (f32, f3
 
 /// Zeroes a share of the elements and scales up the others. What is dropped depends on the seed, the layer and the
 /// picture's place in the batch.
-pub(super) fn drop_out(
+pub(in crate::train) fn drop_out(
     values: &mut [f32],
     len: usize,
     (seed, step, first): (u64, usize, usize),

@@ -13,7 +13,7 @@ use crate::train::program::Work;
 
 impl Chunk {
     /// Runs one step forward, then lets go of what nothing reads any more.
-    pub(super) fn forward(&mut self, shared: Shared<'_>, index: usize) {
+    pub(in crate::train) fn forward(&mut self, shared: Shared<'_>, index: usize) {
         let step = &shared.program.steps[index];
         if !matches!(step.work, Work::Input) {
             let mut y = self.buffer(step.len * self.pictures);
