@@ -17,6 +17,7 @@ mod head;
 mod phase;
 mod pictures;
 mod recipe;
+mod rounding;
 mod run_log;
 mod session;
 mod split;
@@ -29,7 +30,8 @@ pub use features::cache_folder;
 pub use head::{Head, with_head};
 pub use pictures::Pictures;
 pub use recipe::{BatchNorms, Decay, Phase, Precision, Recipe, Rule, Start, Strategy};
-pub use run_log::{Begin, End, Epoch, Event, Scores, log_path, read_log, write_log};
+pub use rounding::Rounding;
+pub use run_log::{Begin, End, Epoch, Event, Reached, Scores, log_path, read_log, write_log};
 pub use session::{Job, Prepared, fit, is_untrained, prepare};
 #[cfg(test)]
 pub(crate) use split::tests::residual;

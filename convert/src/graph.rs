@@ -185,10 +185,16 @@ impl Graph {
         readers
     }
 
-    /// Whether the source quantized the network: every node states its quantization.
+    /// Whether every node states its quantization: the source was quantized, or trained to be.
     #[must_use]
     pub fn is_quantized(&self) -> bool {
         self.nodes.iter().all(|node| node.quantization.is_some())
+    }
+
+    /// Whether the weights are integers of a quantized source.
+    #[must_use]
+    pub fn has_integers(&self) -> bool {
+        self.weights().any(|weight| weight.param.quantized.is_some())
     }
 
     /// Multiply-accumulates of one node for one picture; what the padding contributes is counted, as is usual.

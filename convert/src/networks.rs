@@ -155,6 +155,20 @@ impl Network {
         }
     }
 
+    /// What the network is for unless told otherwise: 32x32 RGB and 10 classes, or Keras' 224x224 RGB and 1000.
+    #[must_use]
+    pub fn options(self) -> Options {
+        match self {
+            Self::CifarMobilenet { .. } | Self::CifarResnet(_) | Self::CifarVgg(_) => {
+                Options { height: 32, width: 32, top: Top::Classes(10), ..Options::default() }
+            }
+            Self::MobilenetV1 { .. }
+            | Self::MobilenetV2 { .. }
+            | Self::Resnet(_)
+            | Self::Vgg(_) => Options::default(),
+        }
+    }
+
     /// Builds the network.
     ///
     /// # Errors

@@ -12,14 +12,16 @@ mod half;
 mod multiplier;
 mod post_training;
 mod rounding;
+mod stages;
 
-pub(crate) use aware::{has_own_range, rounded_weights};
+pub use aware::state_quantization;
+pub(crate) use aware::{has_own_range, is_rounded, rounded_weights};
 pub use bias::correct_bias;
 pub use calibrate::{Calibration, Histograms, Ranges};
 pub use equalize::{ChannelStatistics, equalize};
 pub use half::halve;
 pub use multiplier::{FixedPoint, quantize_multiplier};
-pub use post_training::post_training;
+pub use post_training::{calibrated, post_training};
 pub use rounding::{Covariances, round_weights};
 
 use mote_engine::ElementType;
@@ -97,8 +99,8 @@ pub enum QuantizeError {
     },
 }
 
-/// Quantizes `graph`; `ranges` come from [`Calibration::finish`] and are needed when the source
-/// was not quantized.
+/// Quantizes `graph`; `ranges` come from [`Calibration::finish`] and are needed when its nodes do not state their
+/// quantization, as those of a quantized source and of quantization-aware training do.
 ///
 /// # Errors
 /// [`QuantizeError`] naming the layer.

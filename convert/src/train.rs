@@ -22,7 +22,6 @@ pub use optimizer::Optimizer;
 pub use schedule::Schedule;
 
 use crate::graph::{Graph, Op, Shape};
-use crate::quantize::Ranges;
 use engine::Engine;
 use optimizer::Parameter;
 
@@ -70,7 +69,14 @@ impl Predictor {
     /// faster then.
     #[must_use]
     pub fn new(graph: Graph) -> Self {
-        Self { engine: Engine::new(&graph, None), graph, output: Vec::new() }
+        Self { engine: Engine::new(&graph), graph, output: Vec::new() }
+    }
+
+    /// A predictor that rounds weights and activations to int8, as the graph states its quantization: what
+    /// [`quantize`](crate::quantize::quantize()) makes of it, to the last step or one beside.
+    #[must_use]
+    pub fn rounded(graph: Graph) -> Self {
+        Self { engine: Engine::rounded(&graph), graph, output: Vec::new() }
     }
 
     /// The graph.
@@ -108,17 +114,19 @@ impl Trainer {
     /// # Errors
     /// When the network cannot be trained: see [`TrainError`].
     pub fn new(graph: Graph) -> Result<Self, TrainError> {
-        Self::with_ranges(graph, None)
+        Self::check(&graph)?;
+        Ok(Self { engine: Engine::new(&graph)?, graph, output: Vec::new(), steps: 0 })
     }
 
     /// A trainer that rounds weights and activations as [`quantize`](crate::quantize::quantize()) would, so that the
-    /// network learns to live with it; slopes pass straight through the rounding. `graph` went through the
-    /// [passes](crate::passes::standard) and `ranges` are those of its calibration; they follow the batches from there,
-    /// except the input's. Afterwards `quantize(trainer.graph(), trainer.ranges())` is what was trained.
+    /// network learns to live with it; slopes pass straight through the rounding, and nowhere where it clips. `graph`
+    /// states its quantization, as [`calibrated`](crate::quantize::calibrated) ones do; that stays as it is.
+    /// Afterwards `quantize(trainer.graph(), None)` is what was trained.
     ///
     /// # Errors
-    /// As [`new`](Self::new), and for batch norms that were not folded.
-    pub fn quantization_aware(graph: Graph, ranges: Ranges) -> Result<Self, TrainError> {
+    /// As [`new`](Self::new), for batch norms that were not folded, and for nodes without a quantization.
+    pub fn quantization_aware(graph: Graph) -> Result<Self, TrainError> {
+        Self::check(&graph)?;
         for node in graph.nodes() {
             if let Op::BatchNorm { .. } = node.op {
                 return Err(TrainError::Unsupported {
@@ -128,10 +136,10 @@ impl Trainer {
                 });
             }
         }
-        Self::with_ranges(graph, Some(ranges))
+        Ok(Self { engine: Engine::rounded(&graph)?, graph, output: Vec::new(), steps: 0 })
     }
 
-    fn with_ranges(graph: Graph, ranges: Option<Ranges>) -> Result<Self, TrainError> {
+    fn check(graph: &Graph) -> Result<(), TrainError> {
         match graph.output_shape() {
             Shape::Vector(classes) if classes > 1 => {}
             shape => return Err(TrainError::Output { found: shape.to_string() }),
@@ -139,19 +147,13 @@ impl Trainer {
         if graph.trainable_parameters() == 0 {
             return Err(TrainError::NothingTrainable);
         }
-        Ok(Self { engine: Engine::new(&graph, ranges)?, graph, output: Vec::new(), steps: 0 })
+        Ok(())
     }
 
     /// The graph as trained so far.
     #[must_use]
     pub fn graph(&self) -> &Graph {
         &self.graph
-    }
-
-    /// The ranges of the activations, of quantization-aware training.
-    #[must_use]
-    pub fn ranges(&self) -> Option<&Ranges> {
-        self.engine.ranges()
     }
 
     /// The trained graph.
@@ -202,8 +204,6 @@ impl Trainer {
             .collect();
         optimizer.apply(&mut parameters, learning_rate)?;
         self.engine.update_moving(&mut self.graph);
-        let pictures = batch.inputs.len() / self.graph.input_shape().elements();
-        self.engine.update_ranges(&self.graph, pictures);
         self.engine.forget();
         let step = self.steps;
         self.steps += 1;

@@ -179,6 +179,7 @@ fn a_run_that_is_killed_goes_on_to_the_same_bits() {
                 "flip",
             ],
         ),
+        ("rounded", &["--train", "head", "--epochs", "2", "--then", "all:epochs=6", "--qat"]),
     ] {
         let (whole, cut) = (format!("{name}.safetensors"), format!("{name}-cut.safetensors"));
         desk.train(&whole, options);
@@ -268,6 +269,7 @@ fn bad_usage_is_2() {
         &["--train", "head", "--then", "all:speed=9"],
         &["--train", "head", "--optimizer", "magic"],
         &["--train", "head", "--validation", "1.5"],
+        &["--train", "all", "--no-head-first", "--qat"],
     ] {
         let output = desk.command("x.safetensors", wrong).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{wrong:?}");
@@ -276,6 +278,48 @@ fn bad_usage_is_2() {
         desk.command("x.safetensors", &["--train", "partial", "--from", "conv"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("no layer `conv`"));
+}
+
+#[test]
+fn training_with_rounding_measures_what_the_blob_gives() {
+    let desk = Desk::new();
+    for (name, options, strategy) in [
+        (
+            "head",
+            &["--train", "head", "--epochs", "20", "--lr", "0.02"][..],
+            "head, then head (int8)",
+        ),
+        (
+            "part",
+            &["--train", "partial", "--last", "3", "--epochs", "2"],
+            "head, then partial:last=3 (int8)",
+        ),
+    ] {
+        let report = desk.train(name, &[options, &["--qat", "--validation", "0.4"]].concat());
+        assert_eq!(report["strategy"], strategy);
+        assert!(report["rounding"]["float"].is_number(), "{report}");
+        let trained = report["validation"]["accuracy"].as_f64().unwrap();
+        assert!(trained > 0.5 && trained >= report["rounding"]["before"].as_f64().unwrap());
+        let (model, blob, page) = (desk.path(name), desk.path("q.mote"), desk.path("q.html"));
+        let run = |arguments: &[&std::ffi::OsStr]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_mote"));
+            succeed(command.args(arguments).arg("--json").output().unwrap())
+        };
+        // No calibration: the file has the ranges.
+        let made = run(&["quantize".as_ref(), model.as_ref(), "-o".as_ref(), blob.as_ref()]);
+        assert_eq!((&made["numerics"], &made["calibration_samples"]), (&"fp32".into(), &0.into()));
+        let [report_, o, b] = ["report", "-o", "--blob"].map(std::ffi::OsStr::new);
+        let measured = run(&[report_, model.as_ref(), o, page.as_ref(), b, blob.as_ref()]);
+        assert_eq!(measured["quantized"]["accuracy"].as_f64().unwrap(), trained);
+        assert!(fs::read_to_string(page).unwrap().contains("after training with rounding"));
+    }
+    // It is a base as any other.
+    let base = desk.path("part");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mote"));
+    command.args(["train", "--train", "head", "--epochs", "1", "--json", "--base"]).arg(base);
+    command.arg("--data").arg(desk.path("data")).arg("-o").arg(desk.path("more"));
+    let report = succeed(command.env("XDG_CACHE_HOME", desk.path("cache")).output().unwrap());
+    assert!(report["rounding"].is_null() && !desk.graph("more").is_quantized());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Trains model.safetensors from nothing. `mote` is target/release/mote.
 set -eu
-mote new mobilenet-cifar --alpha 0.25 --input 32x32x3 --classes 10 --seed 1 -o new.safetensors
+mote new mobilenet-cifar --alpha 0.25 --seed 1 -o new.safetensors
 mote train --base new.safetensors --data cifar10 \
     --classes airplane,automobile,bird,cat,dog,ship \
     --train all --augment flip,crop --epochs 15 --batch 128 \

@@ -14,7 +14,7 @@ use crate::networks::{Network, NetworkError, Options, Top, load_layers, load_wei
 
 /// Makes a network by name, with initial weights or with those of another model.
 ///
-/// `mote new mobilenet-v1 --alpha 0.25 --input 32x32x3 --classes 10 -o model.safetensors` writes one to train;
+/// `mote new mobilenet-cifar --alpha 0.25 -o model.safetensors` writes one to train;
 /// `mote summary model.safetensors` shows its layers. The same seed gives the same file.
 ///
 /// With --weights the layers take the weights of their namesakes in a model of any format (.keras,
@@ -28,12 +28,13 @@ pub(super) struct Args {
     /// The model file to write.
     #[arg(short, long, value_name = "OUT.safetensors")]
     output: PathBuf,
-    /// Height, width and channels of the input.
-    #[arg(long, value_name = "HxWxC", default_value = "224x224x3", value_parser = parse_input)]
-    input: Shape,
-    /// Classes of the classifier.
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    classes: usize,
+    /// Height, width and channels of the input. Default: 32x32x3 for a network for 32x32 pictures,
+    /// else 224x224x3.
+    #[arg(long, value_name = "HxWxC", value_parser = parse_input)]
+    input: Option<Shape>,
+    /// Classes of the classifier. Default: 10 for a network for 32x32 pictures, else 1000.
+    #[arg(long, value_name = "N")]
+    classes: Option<usize>,
     /// Leave the classifier out; the output is the last feature map, its mean or its maximum.
     #[arg(long, value_name = "none|avg|max", conflicts_with = "classes")]
     no_top: Option<Pooling>,
@@ -83,14 +84,15 @@ struct Report {
 
 pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
     let network = Network::from_name(&args.network, args.alpha).map_err(usage)?;
-    let options = Options {
-        height: args.input.extent().height,
-        width: args.input.extent().width,
-        channels: args.input.channels(),
-        top: args.no_top.map_or(Top::Classes(args.classes), Top::Features),
-        dropout: args.dropout,
-        seed: Some(args.seed),
-    };
+    let mut options = Options { dropout: args.dropout, seed: Some(args.seed), ..network.options() };
+    if let Some(input) = args.input {
+        let extent = input.extent();
+        (options.height, options.width, options.channels) =
+            (extent.height, extent.width, input.channels());
+    }
+    if let Some(top) = args.no_top.map(Top::Features).or(args.classes.map(Top::Classes)) {
+        options.top = top;
+    }
     let mut graph = network.build(&options).map_err(usage)?;
     let mut loaded = None;
     if let Some(path) = &args.weights {

@@ -27,9 +27,10 @@ use crate::target::{TARGETS, Target};
 
 /// Turns a model into a blob: int8 or half precision, planned, packed for a machine.
 ///
-/// A quantized .tflite keeps its own integers. In int8 a float model needs --calibration: some
-/// pictures of the kind that it will see, labels are not needed. In half precision (--dtype f16) it
-/// needs none; the blob is about half the size of the float weights.
+/// A quantized .tflite keeps its own integers, and what `mote train --qat` made the ranges that it
+/// was trained with. In int8 a float model needs --calibration: some pictures of the kind that it
+/// will see, labels are not needed. In half precision (--dtype f16) it needs none; the blob is about
+/// half the size of the float weights.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A model (.keras, .h5, .onnx, .tflite, .safetensors).
@@ -112,7 +113,7 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
         graph.labels = Some(read_labels(path, graph.output_shape().elements())?);
     }
     let numerics =
-        numerics.unwrap_or(if graph.is_quantized() { Numerics::Tflite } else { Numerics::Fp32 });
+        numerics.unwrap_or(if graph.has_integers() { Numerics::Tflite } else { Numerics::Fp32 });
     let dataset = match &args.calibration {
         Some(path) => {
             let path = fetch::data_set(path, &mut |line| eprintln!("{line}"))?;

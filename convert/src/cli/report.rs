@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::Usage;
 use super::output::{Output, grouped, percent};
 use super::source::{Feed, Skipped, only, open_blob, open_model, training_set};
+use super::train::verdict;
 use super::verify::{self, Layer};
 use crate::blob::{Blob, Runner};
 use crate::chart::{confusion_matrix, learning_curves};
@@ -192,7 +193,11 @@ fn page(report: &Report) -> String {
         let _ = write!(body, "<h2>{title}</h2>\n{content}");
     };
     let phases: Vec<String> = (begin.recipe.phases.iter())
-        .map(|phase| format!("{}, {} epochs at {}", phase.strategy, phase.epochs, phase.rate))
+        .enumerate()
+        .map(|(place, phase)| {
+            let rounding = if begin.recipe.rounds_in(place) { " with int8 rounding" } else { "" };
+            format!("{}{rounding}, {} epochs at {}", phase.strategy, phase.epochs, phase.rate)
+        })
         .collect();
     let mut facts = vec![
         ("Base", begin.base.clone()),
@@ -241,6 +246,11 @@ fn page(report: &Report) -> String {
     }
     section("What was trained", rows(&facts));
     section("Learning curves", learning_curves(epochs));
+    if let Some(sentences) = end.as_ref().map(verdict).filter(|sentences| !sentences.is_empty()) {
+        let list: String =
+            sentences.iter().map(|sentence| format!("<li>{}</li>", escape(sentence))).collect();
+        section("Phases", format!("<ul>{list}</ul>\n"));
+    }
     if let Some(end) = end {
         let mut content = confusion_matrix(&end.validation, &begin.classes);
         let confused = end.validation.confused(10);
@@ -264,7 +274,14 @@ fn page(report: &Report) -> String {
         section(
             "On int8",
             rows(&[
-                ("Float accuracy", float),
+                (
+                    if begin.recipe.quantization_aware {
+                        "Accuracy with rounding, in training"
+                    } else {
+                        "Float accuracy"
+                    },
+                    float,
+                ),
                 ("Int8 accuracy", percent(int8.accuracy)),
                 ("Same answer", percent(int8.top1_agreement)),
                 ("Blob", format!("{} bytes", grouped(int8.blob_bytes as u64))),

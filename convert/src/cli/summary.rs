@@ -82,7 +82,11 @@ fn of_model(graph: &Graph) -> Summary {
     let trainable_parameters = layers.iter().map(|layer| layer.trainable_parameters).sum();
     Summary {
         name: graph.name().to_owned(),
-        format: if graph.is_quantized() { "int8 model" } else { "float model" },
+        format: match (graph.has_integers(), graph.is_quantized()) {
+            (true, _) => "int8 model",
+            (false, true) => "float model with int8 ranges",
+            (false, false) => "float model",
+        },
         input: graph.input_shape().dims(),
         output: graph.output_shape().dims(),
         parameters,

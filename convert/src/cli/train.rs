@@ -1,24 +1,26 @@
 //! `mote train`: transfer learning, and training from scratch.
 
-use std::fs;
-use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+mod recipe;
+mod result;
+mod screen;
+mod sets;
+mod verdict;
 
-use anyhow::{Context, bail};
-use indicatif::ProgressBar;
-use serde::Serialize;
+use std::path::PathBuf;
 
 use super::Usage;
-use super::output::{Output, grouped, percent};
-use super::source::{only, open_model, preprocess_of, training_set};
-use crate::data::Dataset;
+use super::output::Output;
+use super::source::{open_model, preprocess_of};
 use crate::fetch;
 use crate::fit::{
-    Advice, Augment, BatchNorms, Decay, End, Epoch, Head, Job, Phase, Pictures, Precision, Recipe,
-    Rule, Start, Strategy, Watch, cache_folder, fit, is_untrained, log_path, prepare,
+    Advice, Augment, Head, Job, Phase, Pictures, cache_folder, fit, is_untrained, log_path, prepare,
 };
 use crate::preprocess::{Preprocess, Scaling};
+use recipe::{complete, first_phase, recipe, yes_or_no};
+use result::{Report, advise, text};
+use screen::Screen;
+use sets::{Sets, class_weights};
+pub(super) use verdict::verdict;
 
 /// Teaches a network the classes of your pictures.
 ///
@@ -29,7 +31,8 @@ use crate::preprocess::{Preprocess, Scaling};
 ///
 ///   mote train --base mobilenet.h5 --data flowers/ -o flowers.safetensors
 ///   mote train --base mobilenet.h5 --data flowers/ --train head --then all:lr=1e-5,epochs=5 -o flowers.safetensors
-///   mote new mobilenet-v1 --input 32x32x3 --classes 10 -o m.safetensors
+///   mote train --base flowers.safetensors --data flowers/ --train all --qat -o flowers8.safetensors
+///   mote new mobilenet-cifar -o m.safetensors
 ///   mote train --base m.safetensors --data cifar10 --train all --augment flip,crop -o c.safetensors
 ///
 /// Beside OUT.safetensors lie OUT.run.jsonl, the log that `mote report` reads, and while it runs
@@ -126,6 +129,13 @@ pub(super) struct Args {
     /// `partial:last=3,lr=1e-4`. May be repeated.
     #[arg(long, value_name = "PHASE")]
     then: Vec<Phase>,
+    /// Train the last phase with the rounding of int8, for a network that loses by `mote quantize`:
+    /// what is validated is then what the blob will give. Batch norms are folded with their moving
+    /// statistics first, the ranges of the activations found on training pictures; both stay as they
+    /// are, and `mote quantize OUT.safetensors` needs no calibration. A new classifier and the phases
+    /// before the last learn in float.
+    #[arg(long)]
+    qat: bool,
     /// What batch norms of the base do where it is trained: freeze (keep statistics and weights),
     /// train, or auto: train only in a network that was never trained.
     #[arg(long, value_name = "RULE", default_value = "auto")]
@@ -152,20 +162,6 @@ pub(super) struct Args {
     /// Threads. Default: all cores.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-}
-
-#[derive(Debug, Serialize)]
-struct Report<'a> {
-    #[serde(flatten)]
-    end: &'a End,
-    log: PathBuf,
-    strategy: String,
-    advice: &'a Option<Advice>,
-    classes: &'a [String],
-    preprocess: String,
-    training: usize,
-    validation_count: usize,
-    skipped: usize,
 }
 
 pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
@@ -204,14 +200,10 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
         }
         _ => None,
     };
-    let first = first_phase(args, advice.as_ref(), untrained)?;
-    let only_head = first.strategy == Strategy::Head;
-    recipe.phases.insert(0, first);
+    recipe.phases.insert(0, first_phase(args, advice.as_ref(), untrained)?);
     recipe.check(train.classes().len()).map_err(|error| Usage(error.to_string()))?;
     let network = prepare(base, &recipe, train.classes())?;
-    if network.new_head && !only_head && !untrained && !args.no_head_first {
-        recipe.phases.insert(0, HEAD);
-    }
+    complete(&mut recipe, network.new_head, untrained, args)?;
     screen.clear();
     if let Some(advice) = &advice {
         output.note(advise(advice));
@@ -234,8 +226,7 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
     let end = fit(&job, &screen);
     screen.clear();
     let end = end?;
-    let strategies: Vec<String> =
-        recipe.phases.iter().map(|phase| phase.strategy.to_string()).collect();
+    let strategies: Vec<String> = end.phases.iter().map(|phase| phase.strategy.clone()).collect();
     let report = Report {
         end: &end,
         log: log_path(&args.output),
@@ -248,223 +239,4 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
         skipped: train.unreadable().len() + validation.unreadable().len(),
     };
     output.report(&report, text)
-}
-
-/// All of the recipe but its first phase.
-fn recipe(args: &Args) -> anyhow::Result<Recipe> {
-    let one_of = |what: &str, name: &str, known: &[&str]| {
-        known.iter().position(|&other| other == name).ok_or_else(|| {
-            Usage(format!("unknown {what} `{name}`; there are {}", known.join(", ")))
-        })
-    };
-    let rules = [Rule::Sgd, Rule::Adam, Rule::AdamW];
-    let decays = [Decay::Constant, Decay::Cosine, Decay::Step];
-    let norms = [BatchNorms::Auto, BatchNorms::Train, BatchNorms::Freeze];
-    let precisions = [Precision::Float, Precision::Int8];
-    Ok(Recipe {
-        phases: args.then.clone(),
-        replace_top: args.no_top,
-        head: args.head,
-        dropout: args.dropout,
-        batch: args.batch,
-        optimizer: rules[one_of("optimizer", &args.optimizer, &["sgd", "adam", "adamw"])?],
-        schedule: decays[one_of("schedule", &args.schedule, &["constant", "cosine", "step"])?],
-        warm_up: args.warmup,
-        weight_decay: args.weight_decay,
-        label_smoothing: args.label_smoothing,
-        class_weights: None,
-        augment: args.augment,
-        patience: args.patience,
-        batch_norms: norms
-            [one_of("batch norm rule", &args.batch_norm, &["auto", "train", "freeze"])?],
-        features: precisions[one_of("feature precision", &args.features, &["float", "int8"])?],
-        seed: args.seed,
-    })
-}
-
-fn first_phase(args: &Args, advice: Option<&Advice>, untrained: bool) -> anyhow::Result<Phase> {
-    let strategy = match (args.train.as_str(), &args.from, args.last) {
-        ("auto", None, None) => advice.map_or(Strategy::All, |advice| advice.strategy.clone()),
-        ("partial" | "auto", Some(layer), _) => Strategy::Partial(Start::From(layer.clone())),
-        ("partial" | "auto", None, Some(count)) => Strategy::Partial(Start::Last(count)),
-        ("partial", None, None) => Strategy::Partial(Start::LastThird),
-        ("head", None, None) => Strategy::Head,
-        ("all", None, None) => Strategy::All,
-        ("head" | "all", ..) => bail!(Usage("--from and --last go with --train partial".into())),
-        (other, ..) => bail!(Usage(format!(
-            "unknown strategy `{other}`; there are auto, head, partial and all"
-        ))),
-    };
-    let (epochs, rate) = match strategy {
-        Strategy::Head => (HEAD.epochs, HEAD.rate),
-        _ if untrained => (30, 1e-3),
-        _ => (10, 3e-5),
-    };
-    Ok(Phase { strategy, epochs: args.epochs.unwrap_or(epochs), rate: args.lr.unwrap_or(rate) })
-}
-
-/// A linear classifier on frozen features is cheap to train to its end.
-const HEAD: Phase = Phase { strategy: Strategy::Head, epochs: 60, rate: 3e-3 };
-
-/// The training, validation and test pictures.
-struct Sets {
-    train: Dataset,
-    validation: Dataset,
-    test: Option<Dataset>,
-    held_out: String,
-}
-
-impl Sets {
-    fn open(data: &Path, args: &Args) -> anyhow::Result<Self> {
-        const FRACTION: f64 = 0.1;
-        let splits = Dataset::splits(data)?;
-        let has = |name: &str| splits.iter().any(|split| split == name);
-        let train = training_set(data, args.split.as_deref(), &args.classes)?;
-        let named = ["val", "valid", "validation"].into_iter().find(|name| has(name));
-        let held_out = match &args.validation {
-            Some(name) => name.clone(),
-            None => named.map_or_else(|| FRACTION.to_string(), String::from),
-        };
-        let (train, validation) = match held_out.parse::<f64>() {
-            Ok(fraction) if fraction > 0.0 && fraction < 1.0 => train.hold_out(fraction, args.seed),
-            Ok(_) => bail!(Usage("--validation must be between 0 and 1, or a split".into())),
-            Err(_) => (train, only(Dataset::open(data, Some(&held_out))?, &args.classes)?),
-        };
-        let train = match args.limit {
-            Some(limit) => train.subset(limit, args.seed),
-            None => train,
-        };
-        let test = (has("test") && held_out != "test")
-            .then(|| only(Dataset::open(data, Some("test"))?, &args.classes))
-            .transpose()?;
-        Ok(Self { train, validation, test, held_out })
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of samples")]
-fn class_weights(what: &str, train: &Pictures) -> anyhow::Result<Vec<f32>> {
-    let classes = train.classes();
-    if what == "auto" {
-        let mut counts = vec![0_usize; classes.len()];
-        train.labels().iter().for_each(|&label| counts[label] += 1);
-        let even = train.len() as f32 / classes.len() as f32;
-        return Ok(counts.iter().map(|&count| even / count as f32).collect());
-    }
-    let text = fs::read_to_string(what).with_context(|| format!("reading {what}"))?;
-    let mut weights = vec![1.0; classes.len()];
-    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let entry = line.rsplit_once(',').and_then(|(class, weight)| {
-            let label = classes.iter().position(|name| name == class.trim())?;
-            Some((label, weight.trim().parse::<f32>().ok()?))
-        });
-        let (label, weight) = entry.with_context(|| {
-            format!("{what} line {}: expected `class,factor` with a class of the data", index + 1)
-        })?;
-        weights[label] = weight;
-    }
-    Ok(weights)
-}
-
-fn yes_or_no(text: &str) -> anyhow::Result<bool> {
-    match text {
-        "yes" => Ok(true),
-        "no" => Ok(false),
-        _ => bail!(Usage(format!("--similar is yes or no, not `{text}`"))),
-    }
-}
-
-fn advise(advice: &Advice) -> String {
-    let much = if advice.much { "much" } else { "little" };
-    let similar = if advice.similar { "similar" } else { "not similar" };
-    let measured = advice.separation.map_or_else(String::new, |separation| {
-        format!(" (its features separate the classes to {separation:.2} of 1)")
-    });
-    format!(
-        "{} pictures a class is {much} data, {similar} to what the base knows{measured}: the rule of \
-         thumb is --train {}",
-        advice.pictures_a_class, advice.strategy
-    )
-}
-
-fn text(report: &Report<'_>) -> String {
-    let end = report.end;
-    let mut text = format!(
-        "{}: {} of {} validation pictures right, loss {:.4}\n",
-        end.output.display(),
-        percent(end.validation.accuracy),
-        grouped(report.validation_count as u64),
-        end.validation.loss,
-    );
-    if let Some(test) = &end.test {
-        text.push_str(&format!("test: {} right, loss {:.4}\n", percent(test.accuracy), test.loss));
-    }
-    text.push_str(&format!(
-        "trained {} on {} pictures: {} of {} parameters, {:.1} s ({:.1} s of them features){}\n",
-        report.strategy,
-        grouped(report.training as u64),
-        grouped(end.trainable_parameters as u64),
-        grouped(end.parameters as u64),
-        end.seconds,
-        end.preparation_seconds,
-        if end.stopped_early { ", stopped early" } else { "" },
-    ));
-    for (label, prediction, count) in end.validation.confused(3) {
-        let name = |class: usize| &report.classes[class];
-        text.push_str(&format!("{count:>6}x {} taken for {}\n", name(label), name(prediction)));
-    }
-    text.push_str(&format!("log: {}\n", report.log.display()));
-    text
-}
-
-/// Bars where there is a terminal, else a line an epoch.
-struct Screen {
-    output: Output,
-    bar: Mutex<ProgressBar>,
-}
-
-impl Screen {
-    fn new(output: Output) -> Self {
-        Self { output, bar: Mutex::new(ProgressBar::hidden()) }
-    }
-
-    fn with(&self, act: impl FnOnce(&mut ProgressBar)) {
-        if let Ok(mut bar) = self.bar.lock() {
-            act(&mut bar);
-        }
-    }
-
-    fn clear(&self) {
-        self.with(|bar| bar.finish_and_clear());
-    }
-}
-
-impl Watch for Screen {
-    fn stage(&self, what: &'static str, total: usize) {
-        self.with(|bar| {
-            bar.finish_and_clear();
-            *bar = self.output.progress(total, what);
-        });
-    }
-
-    fn tick(&self, count: usize) {
-        self.with(|bar| bar.inc(count as u64));
-    }
-
-    fn epoch(&self, epoch: &Epoch) {
-        let line = format!(
-            "{} epoch {}: loss {:.4}, accuracy {}, validation loss {:.4}, accuracy {}{}",
-            epoch.strategy,
-            epoch.epoch,
-            epoch.loss,
-            percent(epoch.accuracy),
-            epoch.validation_loss,
-            percent(epoch.validation_accuracy),
-            if epoch.best { " *" } else { "" },
-        );
-        if io::stderr().is_terminal() {
-            self.with(|bar| bar.println(line));
-        } else {
-            self.output.note(line);
-        }
-    }
 }

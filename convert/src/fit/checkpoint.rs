@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::FitError;
 use super::run_log::Epoch;
+use super::{FitError, Rounding};
 use crate::files::{read_bounded, write_atomic};
 use crate::graph::Graph;
 
@@ -46,6 +46,8 @@ pub(super) struct State {
     /// Epochs since loss or accuracy was better than ever.
     pub(super) waited: usize,
     pub(super) history: Vec<Epoch>,
+    /// Of the quantization-aware phase, once it has begun.
+    pub(super) rounding: Option<Rounding>,
     /// Names under `optimizer/`, in their order.
     optimizer: Vec<String>,
 }
@@ -61,6 +63,7 @@ impl State {
             kept_loss: f64::MAX,
             waited: 0,
             history: Vec::new(),
+            rounding: None,
             optimizer: Vec::new(),
         }
     }

@@ -30,6 +30,9 @@ pub enum FitError {
     /// The frozen part cannot be quantized, or not be run then.
     #[error("int8 features: {0}; train on --features float instead")]
     Engine(String),
+    /// The network cannot be quantized, so not be trained as if it were.
+    #[error("quantization-aware training: {0}; train without --qat")]
+    Rounding(String),
     /// The trained network could not be written.
     #[error(transparent)]
     Model(#[from] ModelFileError),

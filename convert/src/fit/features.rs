@@ -8,9 +8,9 @@ use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::{ParallelSlice, ParallelSliceMut};
 
 use super::pictures::Variant;
+use super::rounding::CALIBRATION;
 use super::{Augment, FitError, Pictures, Precision, Watch};
 use crate::blob::{Blob, Runner};
-use crate::detect;
 use crate::emit::{Metadata, emit};
 use crate::files::{FileError, sha256_hex};
 use crate::graph::Graph;
@@ -18,7 +18,8 @@ use crate::lower::lower;
 use crate::model_file;
 use crate::npy::{Array, Values};
 use crate::passes;
-use crate::quantize::post_training;
+use crate::quantize::{post_training, quantize};
+use crate::quantized::Network;
 use crate::target::Target;
 use crate::train::Predictor;
 
@@ -26,14 +27,12 @@ use mote_engine::{Isa, Numerics};
 
 /// Pictures that go through a frozen part at once.
 const BATCH: usize = 32;
-/// Pictures that the ranges of an int8 prefix are found on.
-const CALIBRATION: usize = 256;
 /// Features that fit in memory; larger ones are computed anew for every batch.
 const MAX_FEATURE_BYTES: usize = 2 << 30;
 /// What the cache on disk may hold; the files that were not used for longest go first.
 const MAX_CACHE_BYTES: u64 = 4 << 30;
 
-/// The frozen part of a network, at work.
+/// The frozen part of a network, or all of it, at work.
 #[derive(Debug)]
 pub(super) enum Prefix {
     /// There is none.
@@ -43,30 +42,36 @@ pub(super) enum Prefix {
 }
 
 impl Prefix {
-    /// `graph` with its batch norms folded, or as the engine runs it.
+    /// `graph` with its batch norms folded, or as the engine runs it; rounded, if it states its quantization.
     pub(super) fn new(
         graph: Graph,
         precision: Precision,
         train: &Pictures,
         watch: &dyn Watch,
     ) -> Result<Self, FitError> {
+        if graph.is_quantized() {
+            return Ok(Self::Float(Box::new(Predictor::rounded(graph))));
+        }
         let graph = passes::standard(graph)?;
         if precision == Precision::Float {
             return Ok(Self::Float(Box::new(Predictor::new(graph))));
         }
-        let step = train.len().div_ceil(CALIBRATION).max(1);
-        let places: Vec<usize> = (0..train.len()).step_by(step).collect();
-        let tensors = train.tensors(&places, Variant::Plain)?;
-        let samples: Vec<Vec<f32>> =
-            tensors.chunks_exact(graph.input_shape().elements()).map(<[f32]>::to_vec).collect();
+        let samples = train.spread(CALIBRATION)?;
         watch.stage("quantizing", 1);
-        let input = Some(detect::range(train.preprocess()));
         let engine = |error: &dyn core::fmt::Display| FitError::Engine(error.to_string());
-        let network =
-            post_training(graph, &samples, input, &[], &|_, _| ()).map_err(|e| engine(&e))?;
-        let program = lower(&network, Target::host(), Numerics::Fp32).map_err(|e| engine(&e))?;
-        let bytes = emit(&program, &Metadata::default()).map_err(|e| engine(&e))?;
-        Ok(Self::Int8(Box::new(Blob::new(bytes).map_err(|e| engine(&e))?)))
+        let network = post_training(graph, &samples, train.input_range(), &[], &|_, _| ())
+            .map_err(|e| engine(&e))?;
+        Ok(Self::Int8(Box::new(blob(&network).map_err(|e| engine(&e))?)))
+    }
+
+    /// A whole network as it is to be measured: by the engine if it states its quantization.
+    pub(super) fn whole(graph: &Graph) -> Result<Self, FitError> {
+        if !graph.is_quantized() {
+            return Ok(Self::Float(Box::new(Predictor::new(passes::standard(graph.clone())?))));
+        }
+        let engine = |error: &dyn core::fmt::Display| FitError::Rounding(error.to_string());
+        let network = quantize(graph, None).map_err(|e| engine(&e))?;
+        Ok(Self::Int8(Box::new(blob(&network).map_err(|e| engine(&e))?)))
     }
 
     /// `[n, inputs] -> [n, features]`.
@@ -110,6 +115,11 @@ impl Prefix {
             Self::Int8(blob) => Some(blob.output().len()),
         }
     }
+}
+
+fn blob(network: &Network) -> anyhow::Result<Blob> {
+    let program = lower(network, Target::host(), Numerics::Fp32)?;
+    Ok(Blob::new(emit(&program, &Metadata::default())?)?)
 }
 
 /// The inputs of the trained part, batch by batch.

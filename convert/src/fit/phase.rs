@@ -14,9 +14,8 @@ use super::session::{Job, is_untrained, restore};
 use super::{Augment, BatchNorms, FitError, Pictures, Scores, Watch};
 use super::{cut_before, join, split};
 use crate::graph::{Graph, NodeId, Op};
-use crate::passes;
 use crate::random::SplitMix;
-use crate::train::{Batch, Optimizer, Predictor, Schedule, Trainer};
+use crate::train::{Batch, Optimizer, Schedule, Trainer};
 
 /// Pictures that are evaluated at once.
 const EVALUATED: usize = 64;
@@ -67,6 +66,8 @@ impl Run<'_> {
         let start = phase.strategy.start(&graph, job.network.head)?;
         let graph = self.freeze(graph, start);
         let start_weights = (state.phase > 0).then(|| weights_of(&graph));
+        let rounds = recipe.rounds_in(state.phase);
+        let graph = if rounds { self.rounded(graph, state)? } else { graph };
         let (frozen, suffix) =
             match first_learning(&graph, start).and_then(|id| cut_before(&graph, id)) {
                 Some(cut) => {
@@ -92,7 +93,7 @@ impl Run<'_> {
             steps,
             epochs: phase.epochs,
             rate: phase.rate,
-            strategy: phase.strategy.to_string(),
+            strategy: format!("{}{}", phase.strategy, if rounds { " (int8)" } else { "" }),
             class_weights: recipe.class_weights.as_deref(),
         };
         self.preparation += began.elapsed();
@@ -102,7 +103,8 @@ impl Run<'_> {
         if !remembered.is_empty() {
             optimizer.restore(remembered)?;
         }
-        let mut trainer = Trainer::new(suffix)?;
+        let mut trainer =
+            if rounds { Trainer::quantization_aware(suffix) } else { Trainer::new(suffix) }?;
         let tired = |state: &State| recipe.patience.is_some_and(|most| state.waited >= most);
         while state.epochs < plan.epochs && !tired(state) {
             let began = Instant::now();
@@ -228,14 +230,16 @@ impl Run<'_> {
         Ok(write_log(&self.log, &events)?)
     }
 
-    /// Measures a whole network.
+    /// Measures a whole network; as its blob answers, if it states its quantization.
     pub(super) fn evaluate(&self, graph: &Graph, pictures: &Pictures) -> Result<Scores, FitError> {
-        let mut predictor = Predictor::new(passes::standard(graph.clone())?);
+        let mut network = Prefix::whole(graph)?;
+        // Half a step of int8 scores: below it they say nothing.
+        let smallest = if graph.is_quantized() { 1.0 / 512.0 } else { 0.0 };
         self.watch.stage("evaluating", pictures.len());
         scores(pictures, |places| {
-            let outputs = predictor.predict(&pictures.tensors(places, Variant::Plain)?)?;
+            let outputs = network.run(pictures.tensors(places, Variant::Plain)?)?;
             self.watch.tick(places.len());
-            Ok(outputs.to_vec())
+            Ok(outputs.into_iter().map(|score| score.max(smallest)).collect())
         })
     }
 }
@@ -282,7 +286,8 @@ fn judge(state: &mut State, scores: &Scores) -> bool {
     keep
 }
 
-fn scores(
+/// Cross-entropy and answers over all pictures; `predict` gives a row of class scores for each place.
+pub(super) fn scores(
     pictures: &Pictures,
     mut predict: impl FnMut(&[usize]) -> Result<Vec<f32>, FitError>,
 ) -> Result<Scores, FitError> {

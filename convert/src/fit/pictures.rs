@@ -6,6 +6,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::{Augment, Draw, FitError, Watch};
 use crate::data::{Content, DataError, Dataset, Sample};
+use crate::detect;
 use crate::graph::{Graph, Shape};
 use crate::npy::Values;
 use crate::preprocess::Preprocess;
@@ -139,6 +140,26 @@ impl Pictures {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// Up to `most` samples, spread evenly, as tensors.
+    pub(super) fn spread(&self, most: usize) -> Result<Vec<Vec<f32>>, FitError> {
+        let step = self.len().div_ceil(most).max(1);
+        let places: Vec<usize> = (0..self.len()).step_by(step).collect();
+        places.into_par_iter().map(|place| self.tensor(place, Variant::Plain)).collect()
+    }
+
+    /// What the input can be, where that is known: of pictures.
+    pub(super) fn input_range(&self) -> Option<(f32, f32)> {
+        let read;
+        let sample = match &self.held {
+            Some(held) => held.first(),
+            None => {
+                read = self.dataset.sample(0).ok();
+                read.as_ref()
+            }
+        };
+        matches!(sample?.content, Content::Picture(_)).then(|| detect::range(&self.preprocess))
     }
 
     /// The samples with these places, changed, one after the other: `[places, H, W, C]`.

@@ -123,6 +123,9 @@ pub struct Recipe {
     pub batch_norms: BatchNorms,
     /// What frozen parts compute in.
     pub features: Precision,
+    /// Whether the last phase trains with the rounding of int8.
+    #[serde(default)]
+    pub quantization_aware: bool,
     /// Of everything random.
     pub seed: u64,
 }
@@ -163,6 +166,12 @@ impl Recipe {
             Some((_, fault)) => Err(FitError::Recipe((*fault).to_owned())),
             None => Ok(()),
         }
+    }
+
+    /// Whether the phase of this place trains with the rounding of int8.
+    #[must_use]
+    pub fn rounds_in(&self, phase: usize) -> bool {
+        self.quantization_aware && phase + 1 == self.phases.len()
     }
 
     /// The optimizer, knowing nothing yet.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Advice, Recipe};
+use super::{Advice, Recipe, Rounding};
 use crate::files::{FileError, read_bounded, write_atomic};
 
 /// One line.
@@ -85,6 +85,12 @@ pub struct End {
     pub validation: Scores,
     /// Likewise on the test set, if there is one beside the validation set.
     pub test: Option<Scores>,
+    /// What each phase reached, in their order.
+    #[serde(default)]
+    pub phases: Vec<Reached>,
+    /// What a quantization-aware phase started from; `validation` is rounded then.
+    #[serde(default)]
+    pub rounding: Option<Rounding>,
     /// Whether a phase ended before its last epoch.
     pub stopped_early: bool,
     /// Values that the last phase trained.
@@ -95,6 +101,35 @@ pub struct End {
     pub seconds: f64,
     /// Of that, reading the data and computing features.
     pub preparation_seconds: f64,
+}
+
+/// The best of a phase.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reached {
+    /// What was trained in it.
+    pub strategy: String,
+    /// Highest accuracy on the validation set.
+    pub validation: f64,
+    /// Accuracy over the steps of the last epoch.
+    pub training: f64,
+}
+
+impl Reached {
+    /// The phases of these epochs.
+    #[must_use]
+    pub fn of(epochs: &[Epoch]) -> Vec<Self> {
+        let phases = epochs.chunk_by(|a, b| a.phase == b.phase);
+        let best = |phase: &[Epoch]| {
+            phase.iter().map(|epoch| epoch.validation_accuracy).fold(0.0, f64::max)
+        };
+        phases
+            .map(|phase| Self {
+                strategy: phase[0].strategy.clone(),
+                validation: best(phase),
+                training: phase.last().map_or(0.0, |epoch| epoch.accuracy),
+            })
+            .collect()
+    }
 }
 
 /// How well a network does.

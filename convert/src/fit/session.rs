@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::checkpoint::{BEST, Checkpoint, NOW, START, State, Stored, weights_of, with_weights};
 use super::phase::{Outcome, Run};
-use super::run_log::{Begin, End, Event, log_path, write_log};
+use super::run_log::{Begin, End, Event, Reached, log_path, write_log};
 use super::{Advice, FitError, Pictures, Recipe, Watch};
 use super::{checkpoint_path, with_head};
 use crate::files::{FileError, sha256_hex};
@@ -164,6 +164,8 @@ pub fn fit(job: &Job<'_>, watch: &dyn Watch) -> Result<End, FitError> {
         output: job.output.clone(),
         validation,
         test,
+        phases: Reached::of(&state.history),
+        rounding: state.rounding,
         stopped_early,
         trainable_parameters: trainable,
         parameters,

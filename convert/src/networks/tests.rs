@@ -197,3 +197,13 @@ fn weights_of_keras_fit_by_name() {
     let message = load_layers(&mut other, &layers).unwrap_err().to_string();
     assert!(message.contains("is among those of the weights"), "{message}");
 }
+
+#[test]
+fn small_networks_are_for_small_pictures_unless_told_otherwise() {
+    for (name, about) in Network::NAMES {
+        let options = Network::from_name(name, None).unwrap().options();
+        let (side, classes) = if about.contains("32x32") { (32, 10) } else { (224, 1000) };
+        let found = (options.height, options.width, options.channels, options.top);
+        assert_eq!(found, (side, side, 3, Top::Classes(classes)), "{name}");
+    }
+}

@@ -2,8 +2,83 @@
 //! are rounded. Both sides call the same functions, so that a network trained this way quantizes to what it was trained
 //! as.
 
-use super::{channels_first, quantize_rows, weight_scale};
-use crate::graph::{Graph, NodeId, Op, Param, Quantization};
+use super::{Ranges, activation_quantization, channels_first, quantize_rows, weight_scale};
+use crate::graph::{Activation, Graph, GraphError, NodeId, Op, Param, Quantization};
+use crate::quantized::Network;
+
+/// States the quantization of every node that these ranges give. [`quantize`](super::quantize()) of such a graph needs no
+/// ranges any more, and [`Trainer::quantization_aware`](crate::train::Trainer::quantization_aware) trains it.
+///
+/// # Errors
+/// [`GraphError`] for a range that no int8 can have.
+pub fn state_quantization(graph: Graph, ranges: &Ranges) -> Result<Graph, GraphError> {
+    let quantization = activation_quantization(&graph, ranges);
+    let (mut builder, nodes, output) = graph.into_builder();
+    for (mut node, quantization) in nodes.into_iter().zip(quantization) {
+        node.quantization = Some(quantization);
+        builder.push(node)?;
+    }
+    builder.finish(output)
+}
+
+/// Moves weights to where rounding to the nearest step gives those of `network`, and takes over its biases. A channel's
+/// largest weight stays, since its scale hangs on it.
+pub(super) fn settle(graph: Graph, network: &Network) -> Result<Graph, GraphError> {
+    let scale = |id: NodeId| graph.node(id).quantization.map_or(1.0, |stated| stated.scale);
+    let input_scales: Vec<f32> =
+        graph.nodes().iter().map(|node| node.inputs.first().map_or(1.0, |&id| scale(id))).collect();
+    let (mut builder, nodes, output) = graph.into_builder();
+    for (mut node, input_scale) in nodes.into_iter().zip(input_scales) {
+        let integers = network.nodes.iter().find(|other| other.name == node.name);
+        let weighted = match &mut node.op {
+            Op::Conv { filter, bias, .. } | Op::Dense { weights: filter, bias, .. } => {
+                Some((filter, bias, false))
+            }
+            Op::DepthwiseConv { filter, bias, .. } => Some((filter, bias, true)),
+            _ => None,
+        };
+        if let (Some(integers), Some((filter, bias, taps_first))) =
+            (integers.and_then(|other| other.op.weights()), weighted)
+        {
+            let (channels, depth) = (integers.channels(), integers.depth);
+            for (index, weight) in filter.data.iter_mut().enumerate() {
+                let (channel, tap) = match taps_first {
+                    true => (index % channels, index / channels),
+                    false => (index / depth, index % depth),
+                };
+                let step = integers.values[channel * depth + tap];
+                *weight = settled(*weight, step, integers.scales[channel]);
+            }
+            let biases = integers.bias.iter().zip(&integers.scales);
+            #[allow(clippy::cast_precision_loss, reason = "a bias in f32")]
+            let biases =
+                biases.map(|(&bias, &scale)| bias as f32 * (input_scale * scale)).collect();
+            match bias {
+                Some(bias) => bias.data = biases,
+                None => {
+                    *bias = Some(Param {
+                        name: format!("{}/bias", node.name),
+                        shape: vec![channels],
+                        data: biases,
+                        quantized: None,
+                    })
+                }
+            }
+        }
+        builder.push(node)?;
+    }
+    builder.finish(output)
+}
+
+/// A weight near `weight` whose nearest step is `step`.
+fn settled(weight: f32, step: i8, scale: f32) -> f32 {
+    const INSIDE: f32 = 0.25;
+    let (steps, step) = (weight / scale, f32::from(step));
+    if (steps - step).abs() <= 0.5 || steps.abs() > 126.99 {
+        return weight;
+    }
+    (step + INSIDE.copysign(steps - step)) * scale
+}
 
 /// Whether the output of the op has a range of its own; otherwise it keeps its input's, or a fixed one.
 pub(crate) fn has_own_range(op: &Op) -> bool {
@@ -19,6 +94,16 @@ pub(crate) fn has_own_range(op: &Op) -> bool {
             | Op::Requantize
             | Op::Activation(_)
     )
+}
+
+/// Whether the op computes numbers that may lie between the steps of its quantization. The others only move or select
+/// numbers, but softmax, whose steps nothing in training reads.
+pub(crate) fn is_rounded(op: &Op) -> bool {
+    match op {
+        Op::MaxPool { activation, .. } => *activation != Activation::None,
+        Op::AvgPool { .. } | Op::Activation(_) => true,
+        op => has_own_range(op),
+    }
 }
 
 /// The weights of a node, rounded to int8 and back, in their own layout; `input` is the quantization of what they meet.

@@ -1,15 +1,13 @@
 //! Bias correction: rounding the weights of a channel shifts its mean; the bias can take it back.
 
-use mote_engine::{Isa, Numerics, Observer};
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::ParallelIterator;
+use rayon::slice::ParallelSlice;
 
-use crate::blob::{Blob, Runner};
-use crate::emit::{Metadata, emit};
+use super::post_training::SHARES;
+use super::stages::Stages;
 use crate::graph::Graph;
 use crate::interpret::Interpreter;
-use crate::lower::lower;
 use crate::quantized::Network;
-use crate::target::Target;
 
 /// Sums of a layer's outputs, a channel at a time.
 type Sums = Vec<f64>;
@@ -27,13 +25,14 @@ pub fn correct_bias(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> anyhow::Result<()> {
     let float = float_means(network, graph, samples)?;
+    let mut stages = Stages::new(network, samples);
     let layers: Vec<usize> = (0..network.nodes.len())
         .filter(|&place| network.nodes[place].op.weights().is_some())
         .collect();
     for (done, &place) in layers.iter().enumerate() {
         progress(done, layers.len());
         let Some(expected) = &float[place] else { continue };
-        let found = int8_means(network, samples, place)?;
+        let found = int8_means(&mut stages, network, place)?;
         let input_scale = network.nodes[network.nodes[place].inputs[0]].scale;
         let Some(weights) = network.nodes[place].op.weights_mut() else { continue };
         let channels = weights.bias.iter_mut().zip(&weights.scales);
@@ -59,11 +58,15 @@ fn float_means(
         .map(|node| network.nodes.iter().position(|other| other.name == node.name))
         .collect();
     let empty = || -> Vec<Option<Sums>> { vec![None; network.nodes.len()] };
-    let total = samples
-        .par_iter()
-        .try_fold(empty, |mut sums, sample| {
-            Interpreter::new(graph).run(sample, |id, values| {
-                if let Some(place) = places[id.index()] {
+    // Float sums depend on their order: the shares are the same on every machine.
+    let shares: Vec<Vec<Option<Sums>>> = samples
+        .par_chunks(samples.len().div_ceil(SHARES).max(1))
+        .map(|share| {
+            let mut interpreter = Interpreter::new(graph);
+            let mut sums = empty();
+            for sample in share {
+                interpreter.run(sample, |id, values| {
+                    let Some(place) = places[id.index()] else { return };
                     let channels = network.nodes[place].shape.channels;
                     let sums = sums[place].get_or_insert_with(|| vec![0.0; channels]);
                     let pixels = pixel_count(values.len(), channels) * sample_count(samples);
@@ -72,42 +75,30 @@ fn float_means(
                             *sum += f64::from(value) / pixels;
                         }
                     }
-                }
-            })?;
+                })?;
+            }
             anyhow::Ok(sums)
         })
-        .try_reduce(empty, |a, b| {
-            let join = |pair: (Option<Sums>, Option<Sums>)| match pair {
-                (Some(a), Some(b)) => Some(add(a, &b)),
-                (a, b) => a.or(b),
-            };
-            Ok(a.into_iter().zip(b).map(join).collect())
-        })?;
+        .collect::<anyhow::Result<_>>()?;
+    let join = |pair: (Option<Sums>, Option<Sums>)| match pair {
+        (Some(a), Some(b)) => Some(add(a, &b)),
+        (a, b) => a.or(b),
+    };
+    let total = shares
+        .into_iter()
+        .reduce(|a, b| a.into_iter().zip(b).map(join).collect())
+        .unwrap_or_else(empty);
     Ok(total)
 }
 
 /// Mean outputs of the integer layer `place`.
-fn int8_means(network: &Network, samples: &[Vec<f32>], place: usize) -> anyhow::Result<Sums> {
-    let program = lower(network, Target::host(), Numerics::Fp32)?;
-    let blob = Blob::new(emit(&program, &Metadata::default())?)?;
-    let view = blob.tensors()[place];
-    let channels = view.shape.channels;
-    let pixels = pixel_count(view.len(), channels) * sample_count(samples);
-    let empty = || vec![0.0; channels];
-    samples
-        .par_iter()
-        .try_fold(empty, |sums, sample| {
-            let mut sum = Sum { op: place - 1, sums };
-            Runner::new(&blob, Isa::best())?.run_observed(&blob.quantize_input(sample), &mut sum);
-            anyhow::Ok(sum.sums)
-        })
-        .try_reduce(empty, |a, b| Ok(add(a, &b)))
-        .map(|sums| {
-            let zero = f64::from(view.zero_point);
-            let scale = f64::from(view.scale);
-            let count = pixels;
-            sums.into_iter().map(|sum: f64| (sum / count - zero) * scale).collect()
-        })
+fn int8_means(stages: &mut Stages, network: &Network, place: usize) -> anyhow::Result<Sums> {
+    let node = &network.nodes[place];
+    let pixels = pixel_count(node.shape.pixels(), 1) * stages.samples();
+    let (scale, zero) = (f64::from(node.scale), f64::from(node.zero_point));
+    #[allow(clippy::cast_precision_loss, reason = "sums of int8 are far below 2^52")]
+    let mean = |sum: i64| (sum as f64 / pixels - zero) * scale;
+    Ok(stages.sums(network, place)?.into_iter().map(mean).collect())
 }
 
 fn add(mut a: Sums, b: &Sums) -> Sums {
@@ -125,22 +116,4 @@ fn pixel_count(len: usize, channels: usize) -> f64 {
 #[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 fn sample_count(samples: &[Vec<f32>]) -> f64 {
     samples.len() as f64
-}
-
-/// Sums the outputs of one operation.
-struct Sum {
-    op: usize,
-    sums: Sums,
-}
-
-impl Observer for Sum {
-    fn after(&mut self, index: usize, _: &mote_engine::Op<'_>, output: &[i8]) {
-        if index == self.op {
-            for pixel in output.chunks_exact(self.sums.len()) {
-                for (sum, &value) in self.sums.iter_mut().zip(pixel) {
-                    *sum += f64::from(value);
-                }
-            }
-        }
-    }
 }

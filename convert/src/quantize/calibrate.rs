@@ -170,15 +170,6 @@ impl Ranges {
         self.0[id.index()] = (min.min(0.0), max.max(0.0));
     }
 
-    /// Moves the range of a node towards what it gave now; `keep` is the share of the old range that stays.
-    pub(crate) fn follow(&mut self, id: NodeId, (min, max): (f32, f32), keep: f32) {
-        let own = &mut self.0[id.index()];
-        *own = (
-            own.0 * keep + min.min(0.0) * (1.0 - keep),
-            own.1 * keep + max.max(0.0) * (1.0 - keep),
-        );
-    }
-
     /// Asymmetric int8 over the range of a node.
     #[must_use]
     pub fn quantization(&self, id: NodeId) -> Quantization {

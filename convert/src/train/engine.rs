@@ -12,15 +12,12 @@ use super::program::{Program, Step, Work};
 use super::windows::Part;
 use super::{Batch, StepReport, TrainError};
 use crate::graph::{Graph, Op, Quantization, WeightRole};
-use crate::quantize::{Ranges, activation_quantization, rounded_weights};
+use crate::quantize::rounded_weights;
 
 /// Chunks that a batch is cut into; fixed, so that sums over them are the same on any number of threads.
 const CHUNKS: usize = 16;
 /// Elements of a map up to which several pictures are predicted at once.
 const GROUP_LEN: usize = 1 << 16;
-
-/// Share of an activation's range that a step keeps.
-const RANGE_MOMENTUM: f32 = 0.99;
 
 /// A program with its buffers.
 #[derive(Debug)]
@@ -31,18 +28,28 @@ pub(super) struct Engine {
     /// A step each: moving statistics, of training batch norms those of the batch once it has passed.
     norms: Vec<Statistics>,
     chunks: Vec<Chunk>,
-    /// Of quantization-aware training.
-    ranges: Option<Ranges>,
-    /// A node each, of those ranges.
+    /// A node each where numbers are rounded, else none.
     quantization: Vec<Quantization>,
     /// Whether `packed` and `norms` are those of the graph.
     is_prepared: bool,
 }
 
 impl Engine {
-    /// With `ranges`, weights and activations are rounded as quantization would.
-    pub(super) fn new(graph: &Graph, ranges: Option<Ranges>) -> Result<Self, TrainError> {
-        let program = Program::new(graph, ranges.is_some())?;
+    /// In f32.
+    pub(super) fn new(graph: &Graph) -> Result<Self, TrainError> {
+        Self::with(graph, Vec::new())
+    }
+
+    /// With weights and activations rounded to int8, as the nodes state their quantization.
+    pub(super) fn rounded(graph: &Graph) -> Result<Self, TrainError> {
+        let stated = graph.nodes().iter().map(|node| {
+            node.quantization.ok_or_else(|| TrainError::NoQuantization { layer: node.name.clone() })
+        });
+        Self::with(graph, stated.collect::<Result<_, _>>()?)
+    }
+
+    fn with(graph: &Graph, quantization: Vec<Quantization>) -> Result<Self, TrainError> {
+        let program = Program::new(graph, !quantization.is_empty())?;
         let steps = program.steps.len();
         Ok(Self {
             parts: program.parts(),
@@ -50,8 +57,7 @@ impl Engine {
             packed: vec![Packed::default(); steps],
             norms: vec![Statistics::default(); steps],
             chunks: Vec::new(),
-            ranges,
-            quantization: Vec::new(),
+            quantization,
             is_prepared: false,
         })
     }
@@ -64,9 +70,6 @@ impl Engine {
     fn prepare(&mut self, graph: &Graph) {
         if self.is_prepared {
             return;
-        }
-        if let Some(ranges) = &self.ranges {
-            self.quantization = activation_quantization(graph, ranges);
         }
         let quantization = &self.quantization[..];
         let steps = self.program.steps.par_iter();
@@ -266,24 +269,6 @@ impl Engine {
             }
         });
         gradients.flatten_iter().flatten_iter().collect()
-    }
-
-    /// The ranges as they have followed the batches so far.
-    pub(super) fn ranges(&self) -> Option<&Ranges> {
-        self.ranges.as_ref()
-    }
-
-    /// Moves every range but the input's towards what the last batch of `pictures` gave.
-    pub(super) fn update_ranges(&mut self, graph: &Graph, pictures: usize) {
-        let Some(ranges) = &mut self.ranges else { return };
-        let used = &self.chunks[..pictures.div_ceil(pictures.div_ceil(CHUNKS))];
-        for (index, step) in self.program.steps.iter().enumerate() {
-            if matches!(step.work, Work::Round) && step.node != graph.input() {
-                let seen = used.iter().map(|chunk| chunk.extremes[index]);
-                let seen = seen.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-                ranges.follow(step.node, seen.unwrap_or_default(), RANGE_MOMENTUM);
-            }
-        }
     }
 
     /// Moves the moving statistics of every training batch norm towards those of the last batch.

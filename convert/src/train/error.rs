@@ -16,6 +16,14 @@ pub enum TrainError {
         /// Why, and what to do.
         reason: &'static str,
     },
+    /// Rounding to int8 that no node says how to do.
+    #[error(
+        "layer `{layer}` does not state its quantization; calibrate the network first (quantize::calibrated)"
+    )]
+    NoQuantization {
+        /// Its name.
+        layer: String,
+    },
     /// The network does not end in one score a class.
     #[error(
         "the network gives {found}; training needs a vector of at least two classes: end it in a dense layer"

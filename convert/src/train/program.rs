@@ -3,7 +3,7 @@
 use super::TrainError;
 use super::windows::Gather;
 use crate::graph::{Activation, Graph, Node, NodeId, Op, Shape, Window};
-use crate::quantize::has_own_range;
+use crate::quantize::is_rounded;
 
 /// One node's work.
 #[derive(Clone, Debug)]
@@ -138,7 +138,7 @@ impl Program {
                 passes,
             });
             buffers.push(output);
-            if rounds && has_own_range(&node.op) {
+            if rounds && is_rounded(&node.op) {
                 let rounded = wants.len();
                 wants.push(wants[output]);
                 steps.push(Step {
