@@ -108,12 +108,12 @@ fn pieces_mut<T>(slice: &mut [T], len: usize) -> core::slice::ChunksExactMut<'_,
 /// Pieces of two slices side by side. `zip` would divide by their lengths once more, where only
 /// inlining proves that they are not zero.
 #[inline]
-fn pieces_of_both<'s>(
-    from: &'s [i8],
+fn pieces_of_both<'s, T>(
+    from: &'s [T],
     from_len: usize,
-    to: &'s mut [i8],
+    to: &'s mut [T],
     to_len: usize,
-) -> impl Iterator<Item = (&'s [i8], &'s mut [i8])> {
+) -> impl Iterator<Item = (&'s [T], &'s mut [T])> {
     let mut from = pieces(from, from_len);
     pieces_mut(to, to_len).map_while(move |to| Some((from.next()?, to)))
 }

@@ -3,7 +3,7 @@
 use super::{Args, Operands};
 use crate::tile_f16::ARMV7EM_TILE;
 use crate::tile_f16::armv7em_dsp::Tiles;
-use crate::{F16, pieces, pieces_mut};
+use crate::{F16, pieces, pieces_of_both};
 
 /// Same bits as scalar, which also takes over when layout or scratch is another's.
 pub(crate) fn run(args: &mut Args<'_>) {
@@ -12,14 +12,15 @@ pub(crate) fn run(args: &mut Args<'_>) {
     let Some(mut tiles) = Tiles::new(filter, *epilogue, scratch, ARMV7EM_TILE) else {
         return super::scalar::run(args);
     };
-    let outputs = output.chunks_mut((ARMV7EM_TILE * channels).max(1));
-    for (input, output) in input.chunks((ARMV7EM_TILE * depth).max(1)).zip(outputs) {
+    let mut inputs = input.chunks((ARMV7EM_TILE * depth).max(1));
+    for output in output.chunks_mut((ARMV7EM_TILE * channels).max(1)) {
+        let Some(input) = inputs.next() else { return };
         if output.len() == ARMV7EM_TILE * channels {
             let pixel = |index| pieces(input, depth).nth(index).unwrap_or(&[] as &[F16]);
             tiles.four(|index, put| put(0, pixel(index)), output);
             continue;
         }
-        for (pixel, output) in pieces(input, depth).zip(pieces_mut(output, channels)) {
+        for (pixel, output) in pieces_of_both(input, depth, output, channels) {
             tiles.one(|put| put(0, pixel), output);
         }
     }

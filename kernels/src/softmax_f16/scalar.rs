@@ -1,13 +1,13 @@
 //! The specification: one pass over a row for the sum and one for the quotients.
 
 use super::{Args, LN_2, MAGIC, SERIES, SMALLEST};
-use crate::{ClampF16, F16, pieces, pieces_mut};
+use crate::{ClampF16, F16, pieces_of_both};
 
 /// Runs on every machine.
 pub(crate) fn run(args: &mut Args<'_>) {
     let op = &mut args.0;
     let probability = ClampF16 { min: 0.0, max: 1.0 };
-    for (input, output) in pieces(op.input, op.depth).zip(pieces_mut(op.output, op.depth)) {
+    for (input, output) in pieces_of_both(op.input, op.depth, op.output, op.depth) {
         let largest = input.iter().fold(f32::NEG_INFINITY, |largest, value| {
             let value = value.to_f32();
             if value > largest { value } else { largest }
