@@ -21,8 +21,8 @@
 //!
 //! # Cost
 //! `out_height * out_width * out_channels * taps` MACs. Scratch: scalar, AVX2 and AArch64 none, Armv7E-M
-//! about `24 * out_width` bytes, Helium `64 * stride * out_width` and in place twice that, see
-//! [`scratch_bytes`].
+//! about `24 * out_width` bytes, Helium 4 KiB or
+//! `64 * stride * out_width` bytes, see [`scratch_bytes`].
 //!
 //! # Source
 //! Howard et al., MobileNets, section 3.1; TFLite quantization specification, DEPTHWISE_CONV_2D.
@@ -147,7 +147,9 @@ pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
             let row = axes.plane_words().saturating_mul(16);
             row.saturating_mul(axes.plane_rows()).saturating_add(192)
         }
-        Isa::Mve if armv7em_has_planes(geometry) => mve_columns(geometry).saturating_mul(64),
+        Isa::Mve if armv7em_has_planes(geometry) => {
+            mve_columns(geometry).saturating_mul(64).saturating_mul(mve_steps(geometry))
+        }
         Isa::Armv7emDsp | Isa::Mve => 0,
     }
 }
@@ -167,4 +169,19 @@ pub(crate) const fn armv7em_has_planes(geometry: &Geometry) -> bool {
 pub(crate) const fn mve_columns(geometry: &Geometry) -> usize {
     let fours = geometry.output().width.div_ceil(4);
     (4 * fours - 1) * geometry.window().stride_width + 3
+}
+
+/// Rows of the output that share the columns of four rows of the input.
+pub(crate) const fn mve_rows(geometry: &Geometry) -> usize {
+    if geometry.window().stride_height == 1 { 2 } else { 1 }
+}
+
+/// How often columns are made before they are used: as many as lie within 4 KiB.
+pub(crate) const fn mve_steps(geometry: &Geometry) -> usize {
+    let all = geometry.output().height.div_ceil(mve_rows(geometry));
+    match 4096_usize.checked_div(mve_columns(geometry).saturating_mul(64)) {
+        Some(room) if room > 1 && room < all => room,
+        Some(room) if room > 1 => all,
+        _ => 1,
+    }
 }

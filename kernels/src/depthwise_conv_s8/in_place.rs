@@ -48,10 +48,8 @@ pub fn can_run_in_place(geometry: &Geometry) -> bool {
 pub const fn in_place_scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
     let (ring, own) = (ring_bytes(geometry), super::scratch_bytes(isa, geometry));
     match isa {
-        // Reads every channel into its planes before it writes it.
-        Isa::Armv7emDsp if super::armv7em_has_planes(geometry) => larger(ring, own),
-        // The same with the columns of the rows that come next.
-        Isa::Mve if super::armv7em_has_planes(geometry) => larger(ring, own.saturating_mul(2)),
+        // Reads every channel into its planes or columns before it writes it.
+        Isa::Armv7emDsp | Isa::Mve if super::armv7em_has_planes(geometry) => larger(ring, own),
         _ => ring.saturating_add(own),
     }
 }

@@ -1,11 +1,12 @@
 //! Helium: 3x3 windows on columns of four rows, sixteen channels at a time.
 //!
-//! Two rows of the output share the columns of four rows of the input, unless rows are skipped.
+//! Two rows of the output share the columns of four rows of the input, unless rows are skipped. Columns
+//! of a few such steps lie in the scratch at a time.
 
 use super::{Args, Operands};
-use crate::isa::mve::columns::{
-    BLOCK, Column, Factors, Rows, Windows, interleave, windows_fixed, windows_float,
-};
+use crate::isa::mve::columns::{BLOCK, Column, Factors, Windows, windows_fixed, windows_float};
+use crate::isa::mve::factors::Fixed;
+use crate::isa::mve::interleave::{Rows, interleave, move_down};
 use crate::requantize::mve::fixed_factors;
 use crate::tile_s8::mve::clamp;
 use crate::{Epilogue, Layout, Requantize, Rescale};
@@ -14,16 +15,27 @@ use crate::{Epilogue, Layout, Requantize, Rescale};
 pub(crate) fn run(args: &mut Args<'_>) {
     let op = &mut args.0;
     // In place nothing may be written that scalar would read.
-    let is_sure = op.input.is_some()
-        || (0..op.filter.channels()).all(|channel| factors(&op.epilogue, channel).is_some());
-    let is_fast =
-        super::armv7em_has_planes(&op.geometry) && op.filter.layout() == Layout::PLAIN && is_sure;
+    let is_fast = super::armv7em_has_planes(&op.geometry)
+        && op.filter.layout() == Layout::PLAIN
+        && (op.input.is_some() || is_sure(op));
     let scratch = core::mem::take(&mut op.scratch);
     let is_done = is_fast && run_blocks(op, scratch).is_some();
     op.scratch = scratch;
     if !is_done {
         super::scalar::run(args);
     }
+}
+
+/// Whether what follows the sums is exact for every channel.
+fn is_sure(op: &Operands<'_>) -> bool {
+    let Epilogue { bias, zero_point, .. } = op.epilogue;
+    let are_tame = match op.epilogue.requantize {
+        Requantize::FixedPoint { multiplier, shift } => {
+            Fixed { bias, multiplier, shift, zero_point }.are_tame()
+        }
+        Requantize::Float { .. } => true,
+    };
+    are_tame || (0..op.filter.channels()).all(|channel| factors(&op.epilogue, channel).is_some())
 }
 
 /// What follows the sums of `channel`; `None` beyond what the assembly does exactly.
@@ -39,32 +51,43 @@ fn factors(epilogue: &Epilogue<'_>, channel: usize) -> Option<Factors> {
     }
 }
 
+/// [`factors`] of a block of channels.
+fn line_up(epilogue: &Epilogue<'_>, first: usize, to: &mut [Factors; BLOCK]) -> Option<()> {
+    if let Requantize::FixedPoint { multiplier, shift } = epilogue.requantize {
+        let bias = epilogue.bias.get(first..)?;
+        let (multiplier, shift) = (multiplier.get(first..)?, shift.get(first..)?);
+        let zero_point = epilogue.zero_point;
+        if (Fixed { bias, multiplier, shift, zero_point }).line_up(to) {
+            return Some(());
+        }
+    }
+    let channels = epilogue.bias.len() - first;
+    for (index, to) in to.iter_mut().enumerate().take(channels) {
+        *to = factors(epilogue, first + index)?;
+    }
+    Some(())
+}
+
 /// `None` where scalar has to take over. It starts again: nothing that it reads was changed.
 fn run_blocks(op: &mut Operands<'_>, scratch: &mut [i8]) -> Option<()> {
     let shape = op.geometry.output();
-    let columns = super::mve_columns(&op.geometry);
+    let (columns, steps) = (super::mve_columns(&op.geometry), super::mve_steps(&op.geometry));
     let (words, _) = bytemuck::pod_align_to_mut::<i8, u32>(scratch).1.as_chunks_mut::<BLOCK>();
-    let (now, rest) = words.split_at_mut_checked(columns)?;
-    // In place the rows that come next are read before the outputs overwrite them.
-    let next = if op.input.is_some() { &mut [][..] } else { rest.get_mut(..columns)? };
-    let pad = u32::from_ne_bytes([op.pad_value.cast_unsigned(); 4]);
-    now.as_flattened_mut().fill(pad);
-    next.as_flattened_mut().fill(pad);
+    let words = words.get_mut(..columns * steps)?;
+    words.as_flattened_mut().fill(u32::from_ne_bytes([op.pad_value.cast_unsigned(); 4]));
     let rows = if op.input.is_some() {
         op.output.len().checked_div(shape.row_len())?
     } else {
         shape.height
     };
-    let weights = op.filter.data().as_chunks::<9>().0;
-    let mut after = [[0; 4]; BLOCK];
-    let pad = [op.pad_value; BLOCK];
-    for (block, weights) in weights.chunks(BLOCK).enumerate() {
-        let first = block * BLOCK;
-        for (index, after) in after.iter_mut().enumerate().take(weights.len()) {
-            *after = factors(&op.epilogue, first + index)?;
-        }
-        let factors = after.get(..weights.len())?;
-        Block { op: &mut *op, padding: &pad, first, weights, factors }.run(rows, now, next);
+    let (padding, mut after) = ([op.pad_value; BLOCK], [[0; 4]; BLOCK]);
+    let mut first = 0;
+    for weights in op.filter.data().as_chunks::<9>().0.chunks(BLOCK) {
+        line_up(&op.epilogue, first, &mut after)?;
+        let factors = &after;
+        let padding = &padding;
+        Block { op: &mut *op, padding, first, weights, factors, columns, steps }.run(rows, words);
+        first += BLOCK;
     }
     // In place the input may be longer.
     let len = (rows * shape.row_len()).min(op.output.len());
@@ -79,32 +102,36 @@ struct Block<'b, 'a> {
     first: usize,
     weights: &'b [[i8; 9]],
     factors: &'b [Factors],
+    /// Columns of a step, and steps at a time.
+    columns: usize,
+    steps: usize,
 }
 
 impl Block<'_, '_> {
-    fn run(&mut self, rows: usize, now: &mut [Column], next: &mut [Column]) {
-        let step = if self.op.geometry.window().stride_height == 1 { 2 } else { 1 };
-        let (mut now, mut next) = (now, next);
+    fn run(&mut self, rows: usize, columns: &mut [Column]) {
+        let together = super::mve_rows(&self.op.geometry);
         let mut row = 0;
         while row < rows {
-            if next.is_empty() {
-                self.interleave(row, now);
-            } else {
-                if row == 0 {
-                    self.interleave(row, now);
-                }
-                self.interleave(row + step, next);
+            let mut count = 0;
+            while count < self.steps && row + count * together < rows {
+                self.interleave(row, row + count * together, columns);
+                count += 1;
             }
-            self.windows(row, (rows - row).min(step), now);
-            if !next.is_empty() {
-                core::mem::swap(&mut now, &mut next);
+            let end = rows.min(row + count * together);
+            let pairs = (end - row) / together;
+            self.windows(row, together, pairs, columns);
+            if pairs < count {
+                // The last row by itself.
+                let last = columns.get(pairs * self.columns..).unwrap_or(&[]);
+                self.windows(row + pairs * together, 1, 1, last);
             }
-            row += step;
+            row = end;
         }
     }
 
-    /// The columns of the four rows from the first under output row `row` on.
-    fn interleave(&self, row: usize, columns: &mut [Column]) {
+    /// The columns of the four rows from the first under output row `row` on, where `start` is the
+    /// first row whose columns `columns` will hold.
+    fn interleave(&self, start: usize, row: usize, columns: &mut [Column]) {
         let (geometry, first) = (self.op.geometry, self.first);
         let (window, shape) = (geometry.window(), geometry.input());
         let top = geometry.first_row(self.op.first_row + row);
@@ -118,19 +145,26 @@ impl Block<'_, '_> {
             };
             pixels.and_then(|pixels| pixels.get(first..))
         });
-        let Some(columns) = columns.get_mut(window.pad_left..) else { return };
-        let count = columns.len().min(shape.width);
+        let count = (self.columns - window.pad_left.min(self.columns)).min(shape.width);
         let from = Rows {
             rows,
             padding: self.padding,
             pitch: shape.channels,
             channels: self.weights.len(),
         };
-        interleave(from, columns.get_mut(..count).unwrap_or(&mut []));
+        if self.op.input.is_none() && start > 0 && row == start && window.stride_height <= 2 {
+            // The outputs so far have overwritten what the last step's lower rows still hold.
+            let old = (self.steps - 1) * self.columns;
+            move_down(from, columns.get_mut(window.pad_left..).unwrap_or(&mut []), old, count);
+            return;
+        }
+        let step = (row - start) / super::mve_rows(&geometry);
+        let to = columns.get_mut(step * self.columns + window.pad_left..).unwrap_or(&mut []);
+        interleave(from, to.get_mut(..count).unwrap_or(&mut []));
     }
 
-    /// One or two rows of outputs from output row `row` on.
-    fn windows(&mut self, row: usize, count: usize, columns: &[Column]) {
+    /// `steps` times `together` rows of outputs from output row `row` on.
+    fn windows(&mut self, row: usize, together: usize, steps: usize, columns: &[Column]) {
         let shape = self.op.geometry.output();
         let windows = Windows {
             columns,
@@ -139,7 +173,9 @@ impl Block<'_, '_> {
             factors: self.factors,
             width: shape.width,
             pitch: shape.channels,
-            below: (count > 1).then_some(shape.row_len()),
+            rows: together,
+            steps,
+            step_columns: self.columns,
         };
         let start = row * shape.row_len() + self.first;
         let output = self.op.output.get_mut(start..).unwrap_or(&mut []);

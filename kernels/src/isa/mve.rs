@@ -7,5 +7,7 @@
 
 pub(crate) mod columns;
 pub(crate) mod elementwise;
+pub(crate) mod factors;
+pub(crate) mod interleave;
 pub(crate) mod strip;
 pub(crate) mod windows;

@@ -1,6 +1,7 @@
 //! Helium: the two roundings of `tflite` in six instructions for four channels.
 
 use super::armv7em_dsp::dead_channel;
+use crate::isa::mve::factors::LARGEST_RIGHT;
 
 /// For a channel of bias, multiplier and shift `[bias, multiplier, rounding, left]`, so that
 /// with `x = sum + bias` the upper byte of `(high(x * multiplier) + rounding - [x < 0]) << left` is
@@ -15,8 +16,6 @@ pub(crate) fn fixed_factors(
     zero_point: i8,
     depth: usize,
 ) -> Option<[i32; 4]> {
-    /// Up to it the rounding and the zero point fit a word.
-    const LARGEST_RIGHT: i32 = 23;
     /// What a shift to the left makes the lowest byte.
     const UPPER: i32 = 24;
     let right = -i32::from(shift);

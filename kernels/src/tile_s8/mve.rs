@@ -4,6 +4,7 @@
 //! four channels is done for both pixels, a channel a lane.
 
 use crate::isa::mve::elementwise;
+use crate::isa::mve::factors::{Fixed, Float};
 use crate::isa::mve::strip::{Group, Outputs, Pixels, strip_fixed, strip_float, strip_sums};
 use crate::requantize::mve::fixed_factors;
 use crate::tile_s8::{MVE_GROUPS, MVE_LAYOUT};
@@ -91,13 +92,16 @@ impl<'a> Tiles<'a> {
     /// Lays out what follows the sums of a panel, and finds out how it may be computed.
     fn prepare(&mut self, first: usize, channels: usize) -> Path {
         let Epilogue { bias, requantize, zero_point, .. } = self.epilogue;
-        let bias = bias.get(first..).unwrap_or(&[]).iter().take(channels);
+        let bias = bias.get(first..).unwrap_or(&[]);
         match requantize {
             Requantize::FixedPoint { multiplier, shift } if cfg!(feature = "tflite") => {
                 let multiplier = multiplier.get(first..).unwrap_or(&[]);
                 let shift = shift.get(first..).unwrap_or(&[]);
+                if (Fixed { bias, multiplier, shift, zero_point }).group(self.groups) {
+                    return Path::Fixed;
+                }
                 for (index, ((&bias, &multiplier), &shift)) in
-                    bias.zip(multiplier).zip(shift).enumerate()
+                    bias.iter().zip(multiplier).zip(shift).take(channels).enumerate()
                 {
                     let channel = (bias, multiplier, shift);
                     match fixed_factors(channel, zero_point, self.depth) {
@@ -109,9 +113,7 @@ impl<'a> Tiles<'a> {
             }
             Requantize::Float { scale } if cfg!(feature = "fp32") => {
                 let scale = scale.get(first..).unwrap_or(&[]);
-                for (index, (&bias, scale)) in bias.zip(scale).enumerate() {
-                    self.put(index, [bias, scale.to_bits().cast_signed(), 0, 0]);
-                }
+                Float { bias, scale }.group(self.groups);
                 Path::Float
             }
             _ => Path::Sums,
