@@ -5,7 +5,7 @@
 
 use super::{Args, Operands};
 use crate::isa::mve::columns::{BLOCK, Column, Factors, Windows, windows_fixed, windows_float};
-use crate::isa::mve::factors::Fixed;
+use crate::isa::mve::factors::{Fixed, is_tame};
 use crate::isa::mve::interleave::{Rows, interleave, move_down};
 use crate::requantize::mve::fixed_factors;
 use crate::tile_s8::mve::clamp;
@@ -60,6 +60,14 @@ fn line_up(epilogue: &Epilogue<'_>, first: usize, to: &mut [Factors; BLOCK]) -> 
         if (Fixed { bias, multiplier, shift, zero_point }).line_up(to) {
             return Some(());
         }
+        for (index, (to, (&multiplier, &shift))) in
+            to.iter_mut().zip(multiplier.iter().zip(shift)).enumerate()
+        {
+            if !is_tame(multiplier, shift) {
+                *to = factors(epilogue, first + index)?;
+            }
+        }
+        return Some(());
     }
     let channels = epilogue.bias.len() - first;
     for (index, to) in to.iter_mut().enumerate().take(channels) {

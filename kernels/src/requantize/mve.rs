@@ -1,7 +1,7 @@
 //! Helium: the two roundings of `tflite` in six instructions for four channels.
 
 use super::armv7em_dsp::dead_channel;
-use crate::isa::mve::factors::LARGEST_RIGHT;
+use crate::isa::mve::factors::is_tame;
 
 /// For a channel of bias, multiplier and shift `[bias, multiplier, rounding, left]`, so that
 /// with `x = sum + bias` the upper byte of `(high(x * multiplier) + rounding - [x < 0]) << left` is
@@ -19,7 +19,7 @@ pub(crate) fn fixed_factors(
     /// What a shift to the left makes the lowest byte.
     const UPPER: i32 = 24;
     let right = -i32::from(shift);
-    if (1..=LARGEST_RIGHT).contains(&right) && multiplier >= 0 {
+    if is_tame(multiplier, shift) {
         let rounding = (1 << (right - 1)) + (i32::from(zero_point) << right);
         return Some([bias, multiplier, rounding, UPPER - right]);
     }

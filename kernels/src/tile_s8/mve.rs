@@ -4,7 +4,7 @@
 //! four channels is done for both pixels, a channel a lane.
 
 use crate::isa::mve::elementwise;
-use crate::isa::mve::factors::{Fixed, Float};
+use crate::isa::mve::factors::{Fixed, Float, is_tame};
 use crate::isa::mve::strip::{Group, Outputs, Pixels, strip_fixed, strip_float, strip_sums};
 use crate::requantize::mve::fixed_factors;
 use crate::tile_s8::{MVE_GROUPS, MVE_LAYOUT};
@@ -103,6 +103,9 @@ impl<'a> Tiles<'a> {
                 for (index, ((&bias, &multiplier), &shift)) in
                     bias.iter().zip(multiplier).zip(shift).take(channels).enumerate()
                 {
+                    if is_tame(multiplier, shift) {
+                        continue;
+                    }
                     let channel = (bias, multiplier, shift);
                     match fixed_factors(channel, zero_point, self.depth) {
                         Some(factors) => self.put(index, factors),

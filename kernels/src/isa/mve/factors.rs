@@ -27,6 +27,12 @@ struct Channels {
     odd: i32,
 }
 
+/// Whether the assembly lays this channel out rightly.
+#[inline]
+pub(crate) fn is_tame(multiplier: i32, shift: i8) -> bool {
+    (1..=LARGEST_RIGHT).contains(&-i32::from(shift)) && multiplier >= 0
+}
+
 impl Fixed<'_> {
     fn channels(&self, most: usize, to: *mut i32) -> Channels {
         let Self { bias, multiplier, shift, zero_point } = *self;
@@ -36,25 +42,26 @@ impl Fixed<'_> {
         Channels { bias, multiplier, shift, to, count, odd }
     }
 
-    /// Lays them out in groups as `requantize::mve` has them; false when some are not so tame.
+    /// Lays them out in groups as `requantize::mve` has them; false when some are not so tame, which
+    /// are then laid out wrongly.
     pub(crate) fn group(&self, to: &mut [Group]) -> bool {
         let channels = self.channels(4 * to.len(), to.as_mut_ptr().cast());
         // SAFETY: as many channels as all four hold.
-        is_tame(unsafe { group_fixed(&channels) })
+        are_tame(unsafe { group_fixed(&channels) })
     }
 
     /// The same channel by channel.
     pub(crate) fn line_up(&self, to: &mut [Factors; 16]) -> bool {
         let channels = self.channels(to.len(), to.as_mut_ptr().cast());
         // SAFETY: as many channels as all four hold; four channels are written at a time.
-        is_tame(unsafe { line_up_fixed(&channels) })
+        are_tame(unsafe { line_up_fixed(&channels) })
     }
 
     /// Whether they are tame.
     pub(crate) fn are_tame(&self) -> bool {
         let channels = self.channels(usize::MAX, core::ptr::null_mut());
         // SAFETY: as many channels as all three hold; nothing is written.
-        is_tame(unsafe { look_at_fixed(&channels) })
+        are_tame(unsafe { look_at_fixed(&channels) })
     }
 }
 
@@ -68,7 +75,9 @@ pub(crate) struct Float<'a> {
 impl Float<'_> {
     /// Lays them out in groups.
     pub(crate) fn group(&self, to: &mut [Group]) {
-        for (group, (bias, scale)) in to.iter_mut().zip(self.bias.chunks(4).zip(self.scale.chunks(4))) {
+        for (group, (bias, scale)) in
+            to.iter_mut().zip(self.bias.chunks(4).zip(self.scale.chunks(4)))
+        {
             let [biases, scales, ..] = group;
             for (to, from) in biases.iter_mut().zip(bias) {
                 *to = *from;
@@ -83,7 +92,7 @@ impl Float<'_> {
 /// Whether shifts are from 1 to [`LARGEST_RIGHT`] to the right, and multipliers not negative: of the
 /// largest right shift less one, unsigned, and the least multiplier in the upper word.
 #[allow(clippy::cast_possible_truncation, reason = "the words of a pair")]
-fn is_tame(extremes: u64) -> bool {
+fn are_tame(extremes: u64) -> bool {
     let right = extremes as u32;
     let multiplier = ((extremes >> 32) as u32).cast_signed();
     right < LARGEST_RIGHT.unsigned_abs() && multiplier >= 0
