@@ -30,6 +30,8 @@ struct Board {
     target: &'static str,
 }
 
+const M3: Board = Board { name: "mps2-an385", target: "cortex-m3" };
+const M7: Board = Board { name: "mps2-an500", target: "cortex-m7" };
 const M4: Board = Board { name: "mps2-an386", target: "cortex-m4" };
 
 /// What a network costs on a board. More is a failure.
@@ -208,19 +210,25 @@ fn noise(seed: u32, len: usize) -> impl Iterator<Item = i8> {
 #[ignore = "needs QEMU and a cross compiler"]
 fn vww_on_the_chip() {
     let model = "models/mlperf_tiny/vww_96_int8.tflite";
-    check(M4, "vww_96", model, "golden/vww_96_int8");
+    for board in [M3, M4, M7] {
+        check(board, "vww_96", model, "golden/vww_96_int8");
+    }
 }
 
 #[test]
 #[ignore = "needs QEMU and a cross compiler"]
 fn resnet8_on_the_chip() {
     let model = "models/mlperf_tiny/pretrainedResnet_quant.tflite";
-    check(M4, "ResNet-8", model, "golden/resnet8_int8");
+    for board in [M3, M4] {
+        check(board, "ResNet-8", model, "golden/resnet8_int8");
+    }
 }
 
 #[test]
 #[ignore = "needs QEMU and a cross compiler"]
 fn kws_on_the_chip() {
     let model = "models/mlperf_tiny/kws_ref_model.tflite";
-    check(M4, "kws", model, "golden/kws_int8");
+    for board in [M3, M4] {
+        check(board, "kws", model, "golden/kws_int8");
+    }
 }

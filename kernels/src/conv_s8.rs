@@ -20,9 +20,9 @@
 //!
 //! # Cost
 //! `out_height * out_width * out_channels * kernel_height * kernel_width * in_channels` MACs.
-//! Scratch: scalar none; AVX2 three to thirty widened windows of `2 * depth` bytes;
-//! Armv7E-M two windows, widened and as bytes, and 16 bytes a channel; Helium two to 64 windows of
-//! `depth` bytes and 16 bytes a channel; see [`scratch_bytes`].
+//! Scratch: scalar none; AVX2 three to thirty widened windows of `2 * depth` bytes; Armv7-M two
+//! windows; Armv7E-M two windows in 20 bytes for every four steps, and 16 bytes a channel; Helium
+//! two to 64 windows of `depth` bytes and 16 bytes a channel; see [`scratch_bytes`].
 //!
 //! # Source
 //! Jacob et al., Quantization and Training of Neural Networks for Efficient
@@ -32,6 +32,8 @@ use crate::{Epilogue, Filter, Geometry, Isa, Layout, Rows, ShapeError, tile_s8};
 
 #[cfg(armv7em)]
 pub(crate) mod armv7em_dsp;
+#[cfg(armv7m)]
+pub(crate) mod armv7m;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(mve)]
@@ -82,6 +84,7 @@ impl<'a> Args<'a> {
 
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
+    Armv7m armv7m on armv7m,
     Armv7emDsp armv7em_dsp on armv7em,
     Mve mve on mve,
 }

@@ -16,8 +16,8 @@
 //! other lengths, `ParameterLen` for a table without one entry a channel or an empty clamp.
 //!
 //! # Cost
-//! `depth * channels` MACs. Scratch: scalar none; AVX2 the widened input, `2 * depth` bytes,
-//! Armv7E-M `6 * depth + 16 * channels` bytes, Helium `16 * channels` bytes.
+//! `depth * channels` MACs. Scratch: scalar and Armv7-M none; AVX2 the widened input, `2 * depth`
+//! bytes, Armv7E-M `5 * depth + 16 * channels` bytes, Helium `16 * channels` bytes.
 //!
 //! # Source
 //! TFLite quantization specification, FULLY_CONNECTED; both roundings of `tflite` as TensorFlow
@@ -27,6 +27,8 @@ use crate::{Epilogue, Filter, Isa, Layout, ShapeError, tile_s8};
 
 #[cfg(armv7em)]
 pub(crate) mod armv7em_dsp;
+#[cfg(armv7m)]
+pub(crate) mod armv7m;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(mve)]
@@ -75,6 +77,7 @@ impl<'a> Args<'a> {
 
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
+    Armv7m armv7m on armv7m,
     Armv7emDsp armv7em_dsp on armv7em,
     Mve mve on mve,
 }

@@ -8,6 +8,8 @@ macro_rules! routine {
 
 #[cfg(armv7em)]
 pub(crate) mod armv7em;
+#[cfg(armv7m)]
+pub(crate) mod armv7m;
 #[cfg(mve)]
 pub(crate) mod mve;
 #[cfg(target_arch = "x86_64")]
@@ -20,6 +22,7 @@ macro_rules! for_each_isa {
         $callback! {
             Scalar scalar
             Avx2 avx2
+            Armv7m armv7m
             Armv7emDsp armv7em_dsp
             Mve mve
         }
@@ -53,6 +56,8 @@ pub enum Isa {
     Scalar,
     /// x86-64 with AVX2.
     Avx2,
+    /// Armv7-M: Cortex-M3.
+    Armv7m,
     /// Armv7E-M: Cortex-M4 and M7, and Armv8-M with the DSP extension.
     Armv7emDsp,
     /// Helium, the M-profile vector extension, with floats: Cortex-M55 and M85.
@@ -73,7 +78,7 @@ impl Isa {
     pub const fn plainer(self) -> Option<Self> {
         match self {
             Self::Scalar => None,
-            Self::Avx2 | Self::Armv7emDsp => Some(Self::Scalar),
+            Self::Avx2 | Self::Armv7m | Self::Armv7emDsp => Some(Self::Scalar),
             Self::Mve => Some(Self::Armv7emDsp),
         }
     }
@@ -98,6 +103,7 @@ impl Isa {
         match self {
             Self::Scalar => true,
             Self::Avx2 => avx2_is_available(),
+            Self::Armv7m => cfg!(armv7m),
             Self::Armv7emDsp => cfg!(armv7em),
             Self::Mve => cfg!(mve),
         }

@@ -82,7 +82,7 @@ fn arm_tests(steps: &mut Steps) -> Result<(), String> {
             .env("CARGO_TARGET_DIR", target().join("arm"))
             .env(format!("CARGO_TARGET_{variable}_LINKER"), LINKER)
             .env(format!("CARGO_TARGET_{variable}_RUNNER"), "qemu-arm -L /usr/arm-linux-gnueabihf")
-            .env("KERNELS_REQUIRE", "Armv7emDsp");
+            .env("KERNELS_REQUIRE", "Armv7m,Armv7emDsp");
         run_command(&mut command)
     })
 }

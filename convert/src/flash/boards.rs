@@ -34,10 +34,22 @@ pub struct Board {
 /// Every board. Adding one is a line here and a folder of `firmware-examples/`.
 pub const BOARDS: &[Board] = &[
     Board {
+        name: "mps2-an385",
+        chip: "Cortex-M3",
+        triple: "thumbv7m-none-eabi",
+        connection: Connection::Qemu { machine: "mps2-an385" },
+    },
+    Board {
         name: "mps2-an386",
         chip: "Cortex-M4F",
         triple: "thumbv7em-none-eabihf",
         connection: Connection::Qemu { machine: "mps2-an386" },
+    },
+    Board {
+        name: "mps2-an500",
+        chip: "Cortex-M7",
+        triple: "thumbv7em-none-eabihf",
+        connection: Connection::Qemu { machine: "mps2-an500" },
     },
     Board {
         name: "mps3-an547",

@@ -52,6 +52,8 @@ pub const fn in_place_scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
         Isa::Armv7emDsp if super::armv7em_has_planes(geometry) => larger(ring, own),
         // The same with the columns of the rows that come next.
         Isa::Mve if super::armv7em_has_planes(geometry) => larger(ring, own.saturating_mul(2)),
+        // Its own is a ring.
+        Isa::Armv7m if super::armv7m_has_rows(geometry) => larger(ring, own),
         _ => ring.saturating_add(own),
     }
 }
