@@ -4,7 +4,7 @@
 //! is copied there once, so that in place nothing is read that was written.
 
 use super::{Args, Operands};
-use crate::isa::armv7m::depthwise;
+use crate::isa::armv7m::Rows;
 use crate::requantize::armv7m::finish;
 use crate::tile_s8::ARMV7M_LAYOUT;
 use crate::{pieces, pieces_mut};
@@ -51,15 +51,19 @@ fn run_rows(op: &mut Operands<'_>) -> Option<()> {
         }
         copied = top + 3;
         let slot = |row: usize| pieces(ring, padded).nth((top + row) % 3).unwrap_or(&[]);
-        let rows = [slot(0), slot(1), slot(2)];
+        let rows = Rows::new([slot(0), slot(1), slot(2)]);
         let row = pieces_mut(op.output, output.row_len()).nth(y)?;
-        for (x, pixel) in pieces_mut(row, channels).enumerate() {
-            let start = x * window.stride_width * channels;
-            let rows = rows.map(|row| row.get(start..).unwrap_or(&[]));
-            for ((group, to), weights) in pixel.chunks_mut(4).enumerate().zip(weights) {
-                let rows = rows.map(|row| row.get(4 * group..).unwrap_or(&[]));
-                let sums = depthwise(rows, channels, weights);
-                finish(&op.epilogue, 4 * group, &sums, to);
+        let step = window.stride_width * channels;
+        for (pair, pixels) in row.chunks_mut((2 * channels).max(1)).enumerate() {
+            let (one, two) = pixels.split_at_mut_checked(channels)?;
+            for (group, weights) in weights.iter().enumerate() {
+                let sums = [0, 1].map(|pixel| {
+                    let start = (2 * pair + pixel) * step + 4 * group;
+                    rows.depthwise(start, channels, weights)
+                });
+                let outputs =
+                    [&mut *one, &mut *two].map(|to| to.get_mut(4 * group..).unwrap_or(&mut []));
+                finish(&op.epilogue, 4 * group, sums, outputs);
             }
         }
     }

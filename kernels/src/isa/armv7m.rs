@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "the leaves of an instruction set")]
 
 use core::arch::naked_asm;
+use core::marker::PhantomData;
 
 /// Sums of four channels of the first pixel, then of the second.
 pub(crate) type Sums = [[i32; 4]; 2];
@@ -88,6 +89,87 @@ unsafe extern "C" fn multiply_steps(
     )
 }
 
+/// Rescales the sums of both pixels as `tflite` does, adds the zero point, saturates to int8: four
+/// outputs of either pixel. Every shift lies in `-31..=-1`.
+///
+/// Floors nest: for a shift to the right by `r` both roundings are
+/// `floor((x * m + 2^30 + 2^(30 + r) - [x < 0] * 2^31) / 2^(31 + r))`.
+#[inline]
+pub(crate) fn rescale(
+    sums: &mut Sums,
+    bias: &[i32; 4],
+    multiplier: &[i32; 4],
+    shift: &[i8; 4],
+    zero_point: i32,
+) -> [[i8; 4]; 2] {
+    // SAFETY: all of them hold four channels.
+    unsafe { rescale_sums(sums, bias, multiplier, shift, zero_point) }
+    sums.map(|[first, ..]| first.to_le_bytes().map(u8::cast_signed))
+}
+
+/// A pixel's sum, `$place` bytes from r0. Its output goes `$place` bytes from r10, where the first
+/// sums were.
+macro_rules! rescale {
+    ($place:literal) => {
+        concat!(
+            "ldr r7, [r0, #",
+            $place,
+            "]\n",
+            "add r7, r7, r4\n",
+            "mov r11, r8\n",
+            "mov r12, r9\n",
+            "smlal r11, r12, r7, r5\n",
+            "asr r7, r7, #31\n",
+            "adds r11, r11, r7, lsl #31\n",
+            "adc r12, r12, r7\n",
+            "asr r12, r12, r6\n",
+            "add r12, r12, lr\n",
+            "ssat r12, #8, r12\n",
+            "strb r12, [r10, #",
+            $place,
+            "]\n",
+        )
+    };
+}
+
+/// Leaves the outputs of either pixel in the bytes of its first sum.
+///
+/// # Safety
+/// None but the references.
+#[unsafe(naked)]
+unsafe extern "C" fn rescale_sums(
+    sums: &mut Sums,
+    bias: &[i32; 4],
+    multiplier: &[i32; 4],
+    shift: &[i8; 4],
+    zero_point: i32,
+) {
+    naked_asm!(
+        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        "ldr lr, [sp, #36]",
+        "mov r10, r0",
+        "2:",
+        "ldr r4, [r1], #4",
+        "ldr r5, [r2], #4",
+        "ldrsb r6, [r3], #1",
+        "rsb r6, r6, #0",
+        // What is added before the floor: lower and upper word.
+        "mov r7, #0x40000000",
+        "lsl r8, r7, r6",
+        "add r8, r8, r7",
+        "rsb r9, r6, #32",
+        "lsr r9, r7, r9",
+        "sub r6, r6, #1",
+        rescale!("0"),
+        rescale!("16"),
+        "add r0, r0, #4",
+        "add r10, r10, #1",
+        "tst r10, #3",
+        "bne 2b",
+        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    )
+}
+
 /// A tap of four channels: r1 walks along a row of pixels, r3 along the weights.
 macro_rules! tap {
     () => {
@@ -108,30 +190,51 @@ macro_rules! tap {
     };
 }
 
-/// Sums of the 3x3 taps of four channels: rows of pixels from the starts of `rows`, `stride` bytes
-/// from pixel to pixel. Zeros when a row is shorter than that.
-#[inline]
-pub(crate) fn depthwise(rows: [&[i8]; 3], stride: usize, weights: &[[i8; 4]; 9]) -> [i32; 4] {
-    let mut sums = [0; 4];
-    if rows.iter().all(|row| row.len() >= 2 * stride + 4) {
-        let [a, b, c] = rows.map(<[i8]>::as_ptr);
-        // SAFETY: every row holds three pixels of which four channels are read.
-        unsafe { depthwise_taps(&[a, b, c], stride, &mut sums, weights) }
+/// Three rows.
+pub(crate) struct Rows<'a> {
+    starts: [*const i8; 3],
+    /// What the shortest one has.
+    len: usize,
+    borrowed: PhantomData<&'a [i8]>,
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn new(rows: [&'a [i8]; 3]) -> Self {
+        let len = rows.iter().fold(usize::MAX, |len, row| len.min(row.len()));
+        Self { starts: rows.map(<[i8]>::as_ptr), len, borrowed: PhantomData }
     }
-    sums
+
+    /// Sums of the 3x3 taps of four channels: pixels from byte `start` of the rows on, `stride`
+    /// bytes apart. Zeros when the rows are shorter than that.
+    #[inline]
+    pub(crate) fn depthwise(
+        &self,
+        start: usize,
+        stride: usize,
+        weights: &[[i8; 4]; 9],
+    ) -> [i32; 4] {
+        let mut sums = [0; 4];
+        if start + 2 * stride + 4 <= self.len {
+            // SAFETY: every row holds three pixels of which four channels are read.
+            unsafe { depthwise_taps(&self.starts, stride, &mut sums, weights, start) }
+        }
+        sums
+    }
 }
 
 /// # Safety
-/// Three pixels, `stride` bytes apart, of four bytes behind each of `rows`.
+/// Three pixels, `stride` bytes apart, of four bytes `start` bytes behind each of `rows`.
 #[unsafe(naked)]
 unsafe extern "C" fn depthwise_taps(
     rows: &[*const i8; 3],
     stride: usize,
     sums: &mut [i32; 4],
     weights: &[[i8; 4]; 9],
+    start: usize,
 ) {
     naked_asm!(
         "push {{r4, r5, r6, r7, r8, r9, r10, r11}}",
+        "ldr r12, [sp, #32]",
         "mov r10, r1",
         "movs r4, #0",
         "movs r5, #0",
@@ -140,6 +243,7 @@ unsafe extern "C" fn depthwise_taps(
         "add r11, r0, #12",
         "2:",
         "ldr r1, [r0], #4",
+        "add r1, r1, r12",
         tap!(),
         "add r1, r1, r10",
         tap!(),

@@ -1,31 +1,41 @@
-//! Armv7-M: the two roundings of `tflite` in one sum of 64 bits.
+//! Armv7-M: what follows the sums of two pixels and four channels.
 
-use crate::{Epilogue, Requantize};
+use crate::isa::armv7m::{Sums, rescale};
+use crate::{Clamp, Epilogue, Requantize};
 
-/// The outputs of as many channels from `channel` on as `output` holds, four at most.
-///
-/// Floors nest: for a shift to the right by `r >= 1` both roundings are
-/// `floor((x * m + 2^30 + 2^(30 + r) - [x < 0] * 2^31) / 2^(31 + r))`.
-pub(crate) fn finish(epilogue: &Epilogue<'_>, channel: usize, sums: &[i32; 4], output: &mut [i8]) {
-    let outputs = output.iter_mut().zip(sums).enumerate();
-    let Requantize::FixedPoint { multiplier, shift } = epilogue.requantize else {
-        for (index, (to, &sum)) in outputs {
-            *to = epilogue.apply(channel + index, sum);
+/// The outputs of up to four channels from `channel` on; `outputs` start with that channel.
+pub(crate) fn finish(
+    epilogue: &Epilogue<'_>,
+    channel: usize,
+    mut sums: Sums,
+    outputs: [&mut [i8]; 2],
+) {
+    let Some(results) = rescale_all(epilogue, channel, &mut sums) else {
+        for (sums, output) in sums.iter().zip(outputs) {
+            for (index, (to, &sum)) in output.iter_mut().zip(sums).enumerate() {
+                *to = epilogue.apply(channel + index, sum);
+            }
         }
         return;
     };
-    let bias = epilogue.bias.iter().skip(channel);
-    let factors = bias.zip(multiplier.iter().skip(channel)).zip(shift.iter().skip(channel));
-    for ((index, (to, &sum)), ((&bias, &multiplier), &shift)) in outputs.zip(factors) {
-        *to = if (-23..=-1).contains(&shift) && cfg!(feature = "tflite") {
-            let (value, right) = (sum.wrapping_add(bias), i32::from(shift).unsigned_abs());
-            let rounding = (1_i64 << 30) + (1_i64 << (30 + right)) + (i64::from(value >> 31) << 31);
-            let product = i64::from(value) * i64::from(multiplier) + rounding;
-            #[allow(clippy::cast_possible_truncation, reason = "the upper word")]
-            let scaled = (product >> 32) as i32 >> (right - 1);
-            epilogue.clamp.apply(scaled + i32::from(epilogue.zero_point))
-        } else {
-            epilogue.apply(channel + index, sum)
-        };
+    for (output, mut four) in outputs.into_iter().zip(results) {
+        if epilogue.clamp != Clamp::NONE {
+            four = four.map(|value| epilogue.clamp.apply(value.into()));
+        }
+        // There is no second pixel when their number is odd.
+        if let Some(to) = output.first_chunk_mut() {
+            *to = four;
+        }
     }
+}
+
+/// `None` where a channel is missing, or its shift beyond what the assembly does.
+fn rescale_all(epilogue: &Epilogue<'_>, channel: usize, sums: &mut Sums) -> Option<[[i8; 4]; 2]> {
+    let Requantize::FixedPoint { multiplier, shift } = epilogue.requantize else { return None };
+    let bias = epilogue.bias.get(channel..)?.first_chunk()?;
+    let multiplier = multiplier.get(channel..)?.first_chunk()?;
+    let shift = shift.get(channel..)?.first_chunk::<4>()?;
+    let is_tame = shift.iter().all(|shift| (-31..=-1).contains(shift));
+    (is_tame && cfg!(feature = "tflite"))
+        .then(|| rescale(sums, bias, multiplier, shift, epilogue.zero_point.into()))
 }

@@ -47,9 +47,11 @@ impl<'a> Tiles<'a> {
             let mut sums = [[0; 4]; 2];
             let partner = if second.is_empty() { first } else { second };
             multiply(first, partner, weights.unwrap_or(&[]), &mut sums);
-            for (sums, output) in sums.iter().zip([&mut *one, &mut *two]) {
-                finish(&self.epilogue, channel, sums, output.get_mut(channel..).unwrap_or(&mut []));
-            }
+            let outputs = [
+                one.get_mut(channel..).unwrap_or(&mut []),
+                two.get_mut(channel..).unwrap_or(&mut []),
+            ];
+            finish(&self.epilogue, channel, sums, outputs);
             channel += 4;
         }
     }
