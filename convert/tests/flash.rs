@@ -32,6 +32,7 @@ struct Board {
 
 const M3: Board = Board { name: "mps2-an385", target: "cortex-m3" };
 const M7: Board = Board { name: "mps2-an500", target: "cortex-m7" };
+const M33: Board = Board { name: "mps2-an505", target: "cortex-m33" };
 const M4: Board = Board { name: "mps2-an386", target: "cortex-m4" };
 
 /// What a network costs on a board. More is a failure.
@@ -228,7 +229,7 @@ fn resnet8_on_the_chip() {
 #[ignore = "needs QEMU and a cross compiler"]
 fn kws_on_the_chip() {
     let model = "models/mlperf_tiny/kws_ref_model.tflite";
-    for board in [M3, M4] {
+    for board in [M3, M4, M33] {
         check(board, "kws", model, "golden/kws_int8");
     }
 }

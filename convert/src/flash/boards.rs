@@ -52,6 +52,12 @@ pub const BOARDS: &[Board] = &[
         connection: Connection::Qemu { machine: "mps2-an500" },
     },
     Board {
+        name: "mps2-an505",
+        chip: "Cortex-M33",
+        triple: "thumbv8m.main-none-eabihf",
+        connection: Connection::Qemu { machine: "mps2-an505" },
+    },
+    Board {
         name: "mps3-an547",
         chip: "Cortex-M55",
         triple: "thumbv8m.main-none-eabihf",
