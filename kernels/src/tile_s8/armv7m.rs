@@ -29,8 +29,8 @@ impl<'a> Tiles<'a> {
     /// All channels of one pixel after the other.
     pub(crate) fn run(&self, input: &[i8], output: &mut [i8]) {
         let (depth, channels) = (self.depth.max(1), self.channels.max(1));
-        let mut outputs = output.chunks_mut(2 * channels);
-        for pixels in input.chunks(2 * depth) {
+        let mut outputs = output.chunks_mut((2 * channels).max(1));
+        for pixels in input.chunks((2 * depth).max(1)) {
             let (first, second) = pixels.split_at(depth.min(pixels.len()));
             self.run_pair(first, second, outputs.next().unwrap_or(&mut []));
         }
