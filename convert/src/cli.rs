@@ -2,6 +2,7 @@
 
 mod bench;
 mod evaluate;
+mod export;
 mod flash;
 mod layers;
 mod new;
@@ -61,6 +62,7 @@ enum Command {
     Verify(verify::Args),
     Plan(plan::Args),
     Bench(bench::Args),
+    Export(export::Args),
     Flash(flash::Args),
 }
 
@@ -82,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args, &output),
         Command::Plan(args) => plan::run(&args, &output),
         Command::Bench(args) => bench::run(&args, &output),
+        Command::Export(args) => export::run(&args, &output),
         Command::Flash(args) => flash::run(&args, &output),
     };
     match outcome {

@@ -16,6 +16,7 @@ pub mod cli;
 pub mod data;
 pub mod detect;
 pub mod emit;
+pub mod export;
 pub mod fetch;
 pub mod files;
 pub mod fit;

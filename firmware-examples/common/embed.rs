@@ -20,8 +20,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rustc-link-search={}", out.display());
     println!("cargo:rustc-link-arg-bins=--nmagic");
     println!("cargo:rustc-link-arg-bins=-Tlink.x");
-    for logging in ["classify", "parity", "profile"] {
-        println!("cargo:rustc-link-arg-bin={logging}=-Tdefmt.x");
+    for binary in fs::read_dir("src/bin")? {
+        let binary = binary?.path();
+        // The smallest program knows no logger.
+        if let Some(logging) = binary.file_stem().filter(|name| *name != "size") {
+            println!("cargo:rustc-link-arg-bin={}=-Tdefmt.x", logging.display());
+        }
     }
     Ok(())
 }

@@ -8,9 +8,8 @@ use std::{
     process::Stdio,
 };
 
-use mote_engine::Model;
-
 use super::{Board, FlashError, io_error, log::Log, toolchain::Toolchain};
+use crate::blob::Blob;
 use crate::emit::AlignedBytes;
 use crate::fetch::cache_dir;
 
@@ -149,18 +148,12 @@ pub(super) fn sources() -> PathBuf {
     )
 }
 
-/// The operations and the contract that a blob uses, as features of the engine. Of bytes that are
-/// no blob all of them: the firmware then says what is wrong.
+/// What the firmware links of the engine. For bytes that are no blob all of it: the firmware then
+/// says what is wrong.
 fn features(blob: &[u8]) -> String {
-    let blob = AlignedBytes::from(blob);
-    let Ok(model) = Model::parse(&blob) else { return "all".to_owned() };
-    let mut features: Vec<String> = (0..model.op_count())
-        .filter_map(|index| Some(format!("mote-engine/{}", model.kind(index)?.name())))
-        .collect();
-    features.push(format!("mote-engine/{}", model.numerics().name()));
-    features.sort_unstable();
-    features.dedup();
-    features.join(",")
+    let Ok(blob) = Blob::new(AlignedBytes::from(blob)) else { return "all".to_owned() };
+    let features = blob.features().into_iter().map(|feature| format!("mote-engine/{feature}"));
+    features.collect::<Vec<_>>().join(",")
 }
 
 fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<(), FlashError> {

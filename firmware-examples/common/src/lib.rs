@@ -5,6 +5,8 @@
 //! relies on that to prove that no panic path is left.
 #![no_std]
 
+#[cfg(feature = "probe")]
+pub mod classify;
 pub mod counter;
 #[cfg(feature = "semihosting")]
 pub mod exit;
@@ -15,6 +17,8 @@ pub mod stack;
 
 // Linked for their symbols: the critical section that defmt needs, the global logger, the vectors.
 use cortex_m as _;
+#[cfg(feature = "probe")]
+use defmt_rtt as _;
 #[cfg(feature = "semihosting")]
 use defmt_semihosting as _;
 use mote_firmware_vectors as _;
