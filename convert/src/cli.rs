@@ -11,6 +11,7 @@ mod plan;
 mod quantize;
 mod report;
 mod run;
+mod send;
 mod source;
 mod summary;
 mod train;
@@ -64,6 +65,7 @@ enum Command {
     Bench(bench::Args),
     Export(export::Args),
     Flash(flash::Args),
+    Send(send::Args),
 }
 
 /// Runs the command line of this process.
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args, &output),
         Command::Export(args) => export::run(&args, &output),
         Command::Flash(args) => flash::run(&args, &output),
+        Command::Send(args) => send::run(&args, &output),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

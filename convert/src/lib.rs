@@ -37,6 +37,7 @@ pub mod quantize;
 pub mod quantized;
 mod random;
 mod rank;
+pub mod send;
 pub mod target;
 #[doc(hidden)]
 pub mod testing;

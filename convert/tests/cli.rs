@@ -14,7 +14,7 @@ const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10_mobilen
 const LABELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10_mobilenet/labels.txt");
 const COMMANDS: &[&str] = &[
     "new", "summary", "layers", "weights", "train", "report", "quantize", "run", "evaluate",
-    "verify", "plan", "bench", "export", "flash",
+    "verify", "plan", "bench", "export", "flash", "send",
 ];
 
 fn mote(arguments: &[&str]) -> Output {
@@ -102,6 +102,9 @@ fn a_missing_file_is_1() {
         &["plan", missing],
         &["bench", missing],
         &["evaluate", MODEL, "--data", missing],
+        &["send", "--port", missing],
+        &["send", missing, "--port", "unused"],
+        &["send", "--update", missing, "--port", "unused"],
     ] {
         let output = mote(arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");

@@ -59,8 +59,9 @@ fn preprocess(blob: &Blob) -> String {
     let Some(rule) = blob.preprocess() else {
         return "real values as the network was trained on".to_owned();
     };
-    let each: Vec<String> =
+    let mut each: Vec<String> =
         rule.mean_std().iter().map(|(mean, std)| format!("(pixel - {mean}) / {std}")).collect();
+    each.dedup();
     format!("{}; real = {}", rule.to_string().replace('\n', " "), each.join(", "))
 }
 

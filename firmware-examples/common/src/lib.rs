@@ -5,14 +5,13 @@
 //! relies on that to prove that no panic path is left.
 #![no_std]
 
-#[cfg(feature = "probe")]
-pub mod classify;
 pub mod counter;
 #[cfg(feature = "semihosting")]
 pub mod exit;
 #[cfg(feature = "semihosting")]
 pub mod input;
 mod panic;
+pub mod session;
 pub mod stack;
 
 // Linked for their symbols: the critical section that defmt needs, the global logger, the vectors.

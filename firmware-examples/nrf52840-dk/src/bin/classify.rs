@@ -5,7 +5,10 @@
 use cortex_m_rt::entry;
 use embassy_nrf::gpio::{Level, Output, OutputDrive};
 use mote_engine::{Arena, include_model};
-use mote_firmware_common::{classify, counter::Counter};
+use mote_firmware_common::{
+    counter::Counter,
+    session::{classify, open},
+};
 
 include_model!(mod model = concat!(env!("OUT_DIR"), "/model.mote"));
 
@@ -23,8 +26,8 @@ fn main() -> ! {
     // SAFETY: the HAL leaves SysTick alone.
     let counter = Counter::start(unsafe { cortex_m::Peripherals::steal() }.SYST);
 
-    let mut session = classify::open(model::parse(), ARENA.as_mut_slice());
-    let class = classify::classify(&mut session, PICTURE, &counter, hz);
+    let mut session = open(model::parse(), ARENA.as_mut_slice());
+    let class = classify(&mut session, PICTURE, &counter, hz);
     loop {
         for _ in 0..=class {
             for _ in 0..2 {

@@ -8,7 +8,10 @@ use embassy_rp::{
     gpio::{Level, Output},
 };
 use mote_engine::{Arena, include_model};
-use mote_firmware_common::{classify, counter::Counter};
+use mote_firmware_common::{
+    counter::Counter,
+    session::{classify, open},
+};
 
 include_model!(mod model = concat!(env!("OUT_DIR"), "/model.mote"));
 
@@ -26,8 +29,8 @@ fn main() -> ! {
     // SAFETY: the HAL leaves SysTick alone.
     let counter = Counter::start(unsafe { cortex_m::Peripherals::steal() }.SYST);
 
-    let mut session = classify::open(model::parse(), ARENA.as_mut_slice());
-    let class = classify::classify(&mut session, PICTURE, &counter, hz);
+    let mut session = open(model::parse(), ARENA.as_mut_slice());
+    let class = classify(&mut session, PICTURE, &counter, hz);
     loop {
         for _ in 0..=class {
             for _ in 0..2 {
