@@ -4,16 +4,17 @@
 //! blob + inputs --build--> ELF images --QEMU or probe--> defmt log --> FlashReport
 //! ```
 //!
-//! The firmware lies in `firmware-examples/`, one folder a board, three binaries each: `classify`
-//! runs one picture and measures, `parity` runs a batch of vectors, `size` is the smallest program
-//! around the engine and says what Mote costs in flash.
+//! The firmware lies in `firmware-examples/`, one folder a board. Every board has `classify`, which
+//! runs one picture and measures. Emulated ones also have `parity`, which runs a batch of vectors,
+//! and `size`, the smallest program around the engine, which says what Mote costs in flash. Boards
+//! with `serve` take pictures and models over a serial line.
 
 use core::time::Duration;
-use std::{io, path::PathBuf};
+use std::{fs, io, path::PathBuf, process::Command};
 
 use thiserror::Error;
 
-use crate::fetch::FetchError;
+use crate::fetch::{FetchError, cache_dir};
 use crate::flash::{
     build::{Images, Workshop},
     elf::Elf,
@@ -30,6 +31,7 @@ mod elf;
 mod log;
 mod qemu;
 mod toolchain;
+mod uf2;
 
 /// What a run of a blob on a board showed.
 #[derive(Debug, Clone, PartialEq)]
@@ -159,6 +161,25 @@ pub enum FlashError {
     /// No place to build.
     #[error(transparent)]
     NoCache(#[from] FetchError),
+    /// The board has no such program.
+    #[error("{board} has no firmware `{binary}`; boards that have are in firmware-examples")]
+    NoBinary {
+        /// The board.
+        board: &'static str,
+        /// What was asked for.
+        binary: &'static str,
+    },
+    /// What was asked for needs the other kind of board.
+    #[error(
+        "{0} is a real board, whose log goes to its debug probe; only emulated ones report here"
+    )]
+    NotEmulated(&'static str),
+    /// What was asked for needs the other kind of board.
+    #[error("{0} is emulated; there is no probe to reach it by")]
+    Emulated(&'static str),
+    /// A board without a boot loader that is a USB drive.
+    #[error("{0} takes no .uf2 file; name the image .elf")]
+    NoUf2(&'static str),
     /// A file or a process of the host.
     #[error("cannot {doing}: {source}")]
     Io {
@@ -185,13 +206,7 @@ pub fn flash(
     let first = inputs.first().ok_or(FlashError::NoInput)?;
     let machine = match board.connection {
         Connection::Qemu { machine } => machine,
-        Connection::ProbeRs { .. } => {
-            return Err(FlashError::MissingProgram {
-                program: "probe-rs",
-                remedy: "flashing real boards from here comes with the first board; until then, \
-                         `cargo run --release` in the board's folder does it",
-            });
-        }
+        Connection::ProbeRs { .. } => return Err(FlashError::NotEmulated(board.name)),
     };
 
     let workshop = Workshop::open(board)?;
@@ -253,6 +268,93 @@ pub fn flash(
     })
 }
 
+/// A firmware image, ready for a board.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// The program, as debuggers and emulators take it.
+    pub elf: Vec<u8>,
+    /// Flash that it takes, the blob included.
+    pub flash_bytes: u32,
+    /// RAM of its statics, the arena included; the stack has what is left.
+    pub ram_bytes: u32,
+}
+
+/// Which program of a board to build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// One picture, built in.
+    Classify,
+    /// Pictures and models over a serial line. Links every operation: what comes may need any.
+    Serve,
+}
+
+impl Program {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Classify => "classify",
+            Self::Serve => "serve",
+        }
+    }
+}
+
+/// Builds the firmware of any board, emulated or not, around a blob.
+///
+/// # Errors
+/// See [`FlashError`].
+pub fn image(
+    blob: &[u8],
+    board: &Board,
+    program: Program,
+    input: &[i8],
+    options: &Options<'_>,
+) -> Result<Image, FlashError> {
+    let workshop = Workshop::open(board)?;
+    (options.progress)(&format!("building the firmware ({})", workshop.compiler()));
+    let images = workshop.build(blob, input, &[program.name()])?;
+    let bytes = images.read(program.name())?;
+    let elf = Elf::parse(&bytes)?;
+    let (flash_bytes, ram_bytes) = (elf.loaded_bytes(), elf.ram_bytes());
+    Ok(Image { elf: bytes, flash_bytes, ram_bytes })
+}
+
+/// `image` as a file for the USB drive that the board's boot loader is.
+///
+/// # Errors
+/// [`FlashError::NoUf2`], [`FlashError::BadImage`].
+pub fn uf2(image: &Image, board: &Board) -> Result<Vec<u8>, FlashError> {
+    match board.connection {
+        Connection::ProbeRs { uf2: Some(family), .. } => {
+            uf2::write(&Elf::parse(&image.elf)?.segments(), family)
+        }
+        _ => Err(FlashError::NoUf2(board.name)),
+    }
+}
+
+/// Hands an image to `probe-rs run`, which writes it to the board, starts it and shows its log until
+/// it is interrupted.
+///
+/// # Errors
+/// [`FlashError::Emulated`], [`FlashError::MissingProgram`], [`FlashError::RunFailed`],
+/// [`FlashError::Io`].
+pub fn run_on_probe(image: &Image, board: &Board) -> Result<(), FlashError> {
+    let Connection::ProbeRs { chip, .. } = board.connection else {
+        return Err(FlashError::Emulated(board.name));
+    };
+    let probe = toolchain::on_path("probe-rs").ok_or(FlashError::MissingProgram {
+        program: "probe-rs",
+        remedy: "install it from probe.rs, or take --image FILE and copy that to the board",
+    })?;
+    let elf = cache_dir()?.join("firmware").join(format!("{}.elf", board.name));
+    fs::write(&elf, &image.elf).map_err(io_error(|| format!("write {}", elf.display())))?;
+    let mut command = Command::new(probe);
+    let status = command.args(["run", "--chip", chip]).arg(elf).status();
+    let status = status.map_err(io_error(|| "start probe-rs".to_owned()))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(FlashError::RunFailed { status: status.to_string(), log: "see above".to_owned() })
+}
+
 /// The board called `name`.
 ///
 /// # Errors
@@ -279,7 +381,7 @@ fn run(
         let file = folder.join("input.bin");
         let bytes: Vec<u8> =
             inputs.iter().flat_map(|v| v.iter().map(|x| x.cast_unsigned())).collect();
-        std::fs::write(&file, bytes).map_err(io_error(|| format!("write {}", file.display())))?;
+        fs::write(&file, bytes).map_err(io_error(|| format!("write {}", file.display())))?;
     }
     let ended = qemu::run(machine, &images.path(binary), folder, clock, options.timeout)?;
     let log = Log::new(decoder.decode(&ended.stdout), &ended.stderr);

@@ -45,7 +45,9 @@ pub enum SendError {
     #[error("the board gave an answer that was not asked for; start it anew")]
     Confused,
     /// Another protocol.
-    #[error("the board speaks version {found} of the protocol, this command {PROTOCOL}; update the older one")]
+    #[error(
+        "the board speaks version {found} of the protocol, this command {PROTOCOL}; update the older one"
+    )]
     Protocol {
         /// The board's.
         found: u16,
@@ -110,10 +112,15 @@ impl Port for serial2::SerialPort {
 }
 
 /// A board that answers.
-#[derive(Debug)]
 pub struct Board<P: Port> {
     wire: FromStd<P>,
     info: BoardInfo,
+}
+
+impl<P: Port> core::fmt::Debug for Board<P> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Board").field("info", &self.info).finish_non_exhaustive()
+    }
 }
 
 impl<P: Port> Board<P> {

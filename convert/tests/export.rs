@@ -87,7 +87,13 @@ fn the_c_library_gives_the_hosts_bits() {
         let mut gcc = Command::new("arm-none-eabi-gcc");
         gcc.args(["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-O2"])
             .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib"])
-            .args(["-Wl,--gc-sections", "-Wl,-z,noexecstack", "-Wl,--fatal-warnings", "-Wl,--no-warn-rwx-segments", "-T"])
+            .args([
+                "-Wl,--gc-sections",
+                "-Wl,-z,noexecstack",
+                "-Wl,--fatal-warnings",
+                "-Wl,--no-warn-rwx-segments",
+                "-T",
+            ])
             .args([example.join("link.ld"), PathBuf::from("-I"), model.join("include")])
             .args(["main.c", "startup.c"].map(|file| example.join(file)))
             .args([library, PathBuf::from("-o"), image.clone()]);

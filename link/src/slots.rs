@@ -99,7 +99,9 @@ impl<F: NorFlash, A: FnMut(&mut F, Range<u32>) -> bool> Slots<F, A> {
     /// [`SlotsError`].
     pub fn open(flash: F, start: u32, slot_bytes: u32, accept: A) -> Result<Self, SlotsError> {
         const {
-            assert!(MAX_UNIT.is_multiple_of(F::WRITE_SIZE) && MAX_UNIT.is_multiple_of(F::READ_SIZE));
+            assert!(
+                MAX_UNIT.is_multiple_of(F::WRITE_SIZE) && MAX_UNIT.is_multiple_of(F::READ_SIZE)
+            );
             assert!(F::ERASE_SIZE.is_multiple_of(MAX_UNIT));
         }
         let end = slot_bytes.checked_mul(2).and_then(|both| both.checked_add(start));

@@ -33,7 +33,8 @@ fn parts_are_one_payload() {
 
 #[test]
 fn noise_between_frames_is_skipped() {
-    for noise in [&b""[..], b"M", b"MtMtMt", b"Mt\x07\0\x05\0\0\0wrong", b"boot 1.0\r\nM", &[0; 99]] {
+    for noise in [&b""[..], b"M", b"MtMtMt", b"Mt\x07\0\x05\0\0\0wrong", b"boot 1.0\r\nM", &[0; 99]]
+    {
         let wire = [noise, &frame(1, b"x"), noise, &frame(2, b"")].concat();
         let mut wire = &wire[..];
         assert_eq!(next(&mut wire), Ok((1, b"x".to_vec())), "{noise:?}");

@@ -166,7 +166,8 @@ fn blob(seed: usize, len: usize) -> Vec<u8> {
 #[test]
 fn wherever_the_power_goes_a_whole_model_is_left() {
     // Short and long, full and with an odd tail; each replaces the one before.
-    let blobs: Vec<_> = [700, 1248, 33, 1001].iter().enumerate().map(|(i, &n)| blob(i, n)).collect();
+    let blobs: Vec<_> =
+        [700, 1248, 33, 1001].iter().enumerate().map(|(i, &n)| blob(i, n)).collect();
     let mut before = Nor::new();
     let mut old = None;
     for new in &blobs {
@@ -258,7 +259,9 @@ fn what_is_not_whole_is_refused_and_changes_nothing() {
 #[test]
 fn slots_are_whole_sectors_inside_the_flash() {
     let accept = (|_, _| true) as fn(&mut Nor, Range<u32>) -> bool;
-    for (start, bytes) in [(1, SLOT), (0, SLOT + 4), (START + 256, SLOT), (0, 0), (256, u32::MAX - 255)] {
+    for (start, bytes) in
+        [(1, SLOT), (0, SLOT + 4), (START + 256, SLOT), (0, 0), (256, u32::MAX - 255)]
+    {
         let outcome = Slots::open(Nor::new(), start, bytes, accept).map(|slots| slots.active());
         assert_eq!(outcome, Err(SlotsError::Geometry), "{start} {bytes}");
     }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::Usage;
 use super::output::{Output, grouped};
 use super::source::open_blob;
-use super::Usage;
 use crate::export::{self, ExportError, Language};
 
 /// Writes a blob as source code that a firmware project adds.

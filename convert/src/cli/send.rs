@@ -66,7 +66,8 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
         board.update(blob.bytes(), &|bytes| bar.set_position(bytes as u64))?;
         bar.finish_and_clear();
     }
-    let seen = picture.map(|picture| classify(&mut board, &picture, args.preprocess)).transpose()?;
+    let seen =
+        picture.map(|picture| classify(&mut board, &picture, args.preprocess)).transpose()?;
     let info = board.info();
     let report = Report {
         port: &args.port,
@@ -88,9 +89,9 @@ fn classify(
     flag: Option<Preprocess>,
 ) -> anyhow::Result<Seen> {
     let info = board.info();
-    let preprocess = flag
-        .or(info.preprocess)
-        .context("the board's blob does not say how pictures become its input; give --preprocess")?;
+    let preprocess = flag.or(info.preprocess).context(
+        "the board's blob does not say how pictures become its input; give --preprocess",
+    )?;
     let [height, width, channels] = info.input;
     let feed = Feed::with_shape(preprocess, height, width, height * width * channels)?;
     let input = board.quantize(&feed.picture(picture));

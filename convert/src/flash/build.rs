@@ -63,8 +63,14 @@ impl Workshop {
         &self,
         blob: &[u8],
         input: &[i8],
-        binaries: &[&str],
+        binaries: &[&'static str],
     ) -> Result<Images, FlashError> {
+        for binary in binaries {
+            let source = self.sources.join(self.board).join("src/bin").join(binary);
+            if !source.with_extension("rs").is_file() {
+                return Err(FlashError::NoBinary { board: self.board, binary });
+            }
+        }
         // The same paths every time: cargo then sees whether the contents changed.
         let embedded_blob = self.target.join("embedded.mote");
         let embedded_input = self.target.join("embedded.input");
@@ -77,7 +83,8 @@ impl Workshop {
             .arg("--release")
             .args(["--package", self.board])
             .args(binaries.iter().flat_map(|binary| ["--bin", binary]))
-            .args(["--no-default-features", "--features", &features(blob)])
+            .args(if binaries == ["serve"] { &[][..] } else { &["--no-default-features"] })
+            .args(["--features", &features(blob)])
             .current_dir(self.sources.join(self.board))
             .env("CARGO_TARGET_DIR", &self.target)
             .env("DEFMT_LOG", "info")

@@ -6,9 +6,7 @@ use cortex_m_rt::entry;
 use embassy_stm32::{
     Config,
     gpio::{Level, Output, Speed},
-    rcc::{
-        AHBPrescaler, APBPrescaler, Pll, PllMul, PllPDiv, PllPreDiv, PllSource, Sysclk,
-    },
+    rcc::{AHBPrescaler, APBPrescaler, Pll, PllMul, PllPDiv, PllPreDiv, PllSource, Sysclk},
 };
 use mote_engine::{Arena, include_model};
 use mote_firmware_common::{
