@@ -13,8 +13,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     embed("MOTE_INPUT", &out.join("input.bin"), "one input tensor for it, raw int8")?;
 
     fs::copy("memory.x", out.join("memory.x"))?;
-    // Names of the device's interrupt handlers: there are none.
-    fs::write(out.join("device.x"), "")?;
     println!("cargo:rerun-if-changed=memory.x");
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rustc-link-search={}", out.display());

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    boards::BOARDS,
+    boards::{BOARDS, Board},
     steps::run as run_command,
     toolchain::{MINIMUM, Toolchain, on_path},
 };
@@ -18,8 +18,10 @@ pub(crate) const ARM_TESTS: &str = "thumbv7neon-unknown-linux-gnueabihf";
 /// Something a command relies on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// To build firmware and to run it: a compiler for every board, and QEMU.
+    /// To build firmware for the emulated boards and to run it: their compilers, and QEMU.
     Firmware,
+    /// To build firmware for every board, in Rust and in C.
+    Boards,
     /// To run the kernels' tests as programs for Arm.
     ArmTests,
     /// To fetch the demo's pictures.
@@ -28,11 +30,19 @@ pub(crate) enum Need {
     Python,
 }
 
+impl Need {
+    /// Everything that any command relies on.
+    pub(crate) const ALL: [Self; 4] = [Self::Firmware, Self::Boards, Self::ArmTests, Self::Npm];
+}
+
 /// Makes sure that everything is there.
 pub(crate) fn run(needs: &[Need]) -> Result<(), String> {
     let mut packages = Vec::new();
     if needs.contains(&Need::Firmware) && on_path("qemu-system-arm").is_none() {
         packages.push(Package { name: "qemu-system-arm", why: "emulates the microcontroller" });
+    }
+    if needs.contains(&Need::Boards) && on_path("arm-none-eabi-gcc").is_none() {
+        packages.push(Package { name: "gcc-arm-none-eabi", why: "compiles firmware in C" });
     }
     if needs.contains(&Need::ArmTests) {
         if on_path("qemu-arm").is_none() {
@@ -52,15 +62,16 @@ pub(crate) fn run(needs: &[Need]) -> Result<(), String> {
     let mut apt = Apt::default();
     apt.install(&packages)?;
 
-    if needs.contains(&Need::Firmware) {
-        let triples: BTreeSet<_> = BOARDS.iter().map(|board| board.triple).collect();
-        for triple in triples {
-            let toolchain = match Toolchain::find(triple) {
-                Some(toolchain) => toolchain,
-                None => install_toolchain(triple, &mut apt)?,
-            };
-            println!("firmware for {triple}: {}", toolchain.describe());
-        }
+    let wanted = |board: &&Board| {
+        needs.contains(if board.is_emulated() { &Need::Firmware } else { &Need::Boards })
+    };
+    let triples: BTreeSet<_> = BOARDS.iter().filter(wanted).map(|board| board.triple).collect();
+    for triple in triples {
+        let toolchain = match Toolchain::find(triple) {
+            Some(toolchain) => toolchain,
+            None => install_toolchain(triple, &mut apt)?,
+        };
+        println!("firmware for {triple}: {}", toolchain.describe());
     }
     if needs.contains(&Need::ArmTests) && Toolchain::find(ARM_TESTS).is_none() {
         println!("rustup: adding the target {ARM_TESTS}, to test kernels for Arm");
@@ -70,7 +81,7 @@ pub(crate) fn run(needs: &[Need]) -> Result<(), String> {
             println!("   {reason}");
         }
     }
-    for package in ["qemu-system-arm", "qemu-arm", "npm"] {
+    for package in ["qemu-system-arm", "arm-none-eabi-gcc", "qemu-arm", "npm"] {
         if let Some(path) = on_path(package) {
             println!("{package}: {}", path.display());
         }

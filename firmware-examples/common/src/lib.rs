@@ -20,4 +20,5 @@ use cortex_m as _;
 use defmt_rtt as _;
 #[cfg(feature = "semihosting")]
 use defmt_semihosting as _;
+#[cfg(feature = "semihosting")]
 use mote_firmware_vectors as _;
