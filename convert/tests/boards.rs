@@ -64,3 +64,33 @@ fn drive(image: &Image, connection: Connection, uf2: impl FnOnce() -> Result<Vec
         _ => assert!(matches!(uf2(), Err(FlashError::NoUf2(_)))),
     }
 }
+
+/// `mote flash` hands the image to probe-rs; a script stands in for it here.
+#[cfg(unix)]
+#[test]
+#[ignore = "needs cross compilers"]
+fn a_real_board_is_written_by_probe_rs() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::{env, fs, process::Command};
+
+    let folder = mote_convert::testing::TempDir::new("probe");
+    let [probe, said, blob] = ["probe-rs", "said", "net.mote"].map(|name| folder.path().join(name));
+    let script = format!("#!/bin/sh\necho \"$1 $2 $3\" >{0}\ncp \"$4\" {0}.elf\n", said.display());
+    fs::write(&probe, script).unwrap();
+    fs::set_permissions(&probe, fs::Permissions::from_mode(0o755)).unwrap();
+    let network = networks::classifier();
+    fs::write(&blob, &networks::blob(&network, Numerics::Tflite, "cortex-m4")[..]).unwrap();
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path =
+        env::join_paths([folder.path().to_owned()].into_iter().chain(env::split_paths(&path)));
+
+    let mut mote = Command::new(env!("CARGO_BIN_EXE_mote"));
+    mote.arg("flash").arg(&blob).args(["--board", "nrf52840-dk"]).env("PATH", path.unwrap());
+    let output = mote.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(fs::read_to_string(&said).unwrap(), "run --chip nRF52840_xxAA\n");
+    let elf = fs::read(said.with_extension("elf")).unwrap();
+    let bytes = fs::read(&blob).unwrap();
+    assert!(elf.starts_with(b"\x7fELF"));
+    assert!(elf.windows(bytes.len()).any(|window| window == bytes), "the blob is in the image");
+}
