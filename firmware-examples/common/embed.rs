@@ -18,11 +18,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rustc-link-search={}", out.display());
     println!("cargo:rustc-link-arg-bins=--nmagic");
     println!("cargo:rustc-link-arg-bins=-Tlink.x");
-    for binary in fs::read_dir("src/bin")? {
-        let binary = binary?.path();
-        // The smallest program knows no logger.
-        if let Some(logging) = binary.file_stem().filter(|name| *name != "size") {
-            println!("cargo:rustc-link-arg-bin={}=-Tdefmt.x", logging.display());
+    let manifest = fs::read_to_string("Cargo.toml")?;
+    for logging in ["classify", "parity", "profile", "serve"] {
+        // In src/bin, or named in the manifest where boards share a program.
+        let own = Path::new("src/bin").join(logging).with_extension("rs").is_file();
+        if own || manifest.contains(&format!("name = \"{logging}\"")) {
+            println!("cargo:rustc-link-arg-bin={logging}=-Tdefmt.x");
         }
     }
     Ok(())

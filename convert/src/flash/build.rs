@@ -65,12 +65,6 @@ impl Workshop {
         input: &[i8],
         binaries: &[&'static str],
     ) -> Result<Images, FlashError> {
-        for binary in binaries {
-            let source = self.sources.join(self.board).join("src/bin").join(binary);
-            if !source.with_extension("rs").is_file() {
-                return Err(FlashError::NoBinary { board: self.board, binary });
-            }
-        }
         // The same paths every time: cargo then sees whether the contents changed.
         let embedded_blob = self.target.join("embedded.mote");
         let embedded_input = self.target.join("embedded.input");
@@ -94,6 +88,11 @@ impl Workshop {
         let output = cargo.output().map_err(io_error(|| "start cargo".to_owned()))?;
         if !output.status.success() {
             let log = String::from_utf8_lossy(&output.stderr).into_owned();
+            let missing =
+                |binary: &&&'static str| log.contains(&format!("no bin target named `{binary}`"));
+            if let Some(binary) = binaries.iter().find(missing) {
+                return Err(FlashError::NoBinary { board: self.board, binary });
+            }
             return Err(match log.lines().find(|line| line.contains("will not fit in region")) {
                 Some(line) => FlashError::DoesNotFit(line.trim().to_owned()),
                 None => FlashError::BuildFailed(log),
