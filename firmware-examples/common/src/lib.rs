@@ -11,10 +11,14 @@ pub mod exit;
 #[cfg(feature = "semihosting")]
 pub mod input;
 mod panic;
+pub mod session;
 pub mod stack;
 
 // Linked for their symbols: the critical section that defmt needs, the global logger, the vectors.
 use cortex_m as _;
+#[cfg(feature = "probe")]
+use defmt_rtt as _;
 #[cfg(feature = "semihosting")]
 use defmt_semihosting as _;
+#[cfg(feature = "semihosting")]
 use mote_firmware_vectors as _;

@@ -144,9 +144,15 @@ pub(crate) fn windows_float(windows: &Windows<'_>, output: &mut [i8]) {
 macro_rules! two {
     ($at:literal, $upper:literal, $lower:literal) => {
         concat!(
-            "vldrw.u32 q4, [q2, #", $at, "]\n",
-            "vmladav.s8 ", $upper, ", q4, q0\n",
-            "vmladav.s8 ", $lower, ", q4, q1\n",
+            "vldrw.u32 q4, [q2, #",
+            $at,
+            "]\n",
+            "vmladav.s8 ",
+            $upper,
+            ", q4, q0\n",
+            "vmladav.s8 ",
+            $lower,
+            ", q4, q1\n",
         )
     };
 }
@@ -283,10 +289,24 @@ macro_rules! one_row {
 macro_rules! fixed {
     ($sums:literal, $free:literal) => {
         concat!(
-            "vshr.s32 ", $free, ", ", $sums, ", #31\n",
-            "vqrdmlah.s32 ", $free, ", ", $sums, ", r3\n",
-            "vqadd.s32 ", $sums, ", ", $free, ", r5\n",
-            "vqshl.s32 ", $sums, ", r7\n",
+            "vshr.s32 ",
+            $free,
+            ", ",
+            $sums,
+            ", #31\n",
+            "vqrdmlah.s32 ",
+            $free,
+            ", ",
+            $sums,
+            ", r3\n",
+            "vqadd.s32 ",
+            $sums,
+            ", ",
+            $free,
+            ", r5\n",
+            "vqshl.s32 ",
+            $sums,
+            ", r7\n",
         )
     };
 }
@@ -295,11 +315,31 @@ macro_rules! fixed {
 macro_rules! float {
     ($sums:literal) => {
         concat!(
-            "vcvt.f32.s32 ", $sums, ", ", $sums, "\n",
-            "vmul.f32 ", $sums, ", ", $sums, ", r3\n",
-            "vcvtn.s32.f32 ", $sums, ", ", $sums, "\n",
-            "vqadd.s32 ", $sums, ", ", $sums, ", r5\n",
-            "vqshl.s32 ", $sums, ", ", $sums, ", #24\n",
+            "vcvt.f32.s32 ",
+            $sums,
+            ", ",
+            $sums,
+            "\n",
+            "vmul.f32 ",
+            $sums,
+            ", ",
+            $sums,
+            ", r3\n",
+            "vcvtn.s32.f32 ",
+            $sums,
+            ", ",
+            $sums,
+            "\n",
+            "vqadd.s32 ",
+            $sums,
+            ", ",
+            $sums,
+            ", r5\n",
+            "vqshl.s32 ",
+            $sums,
+            ", ",
+            $sums,
+            ", #24\n",
         )
     };
 }

@@ -68,7 +68,9 @@ pub(crate) struct Float<'a> {
 impl Float<'_> {
     /// Lays them out in groups.
     pub(crate) fn group(&self, to: &mut [Group]) {
-        for (group, (bias, scale)) in to.iter_mut().zip(self.bias.chunks(4).zip(self.scale.chunks(4))) {
+        for (group, (bias, scale)) in
+            to.iter_mut().zip(self.bias.chunks(4).zip(self.scale.chunks(4)))
+        {
             let [biases, scales, ..] = group;
             for (to, from) in biases.iter_mut().zip(bias) {
                 *to = *from;

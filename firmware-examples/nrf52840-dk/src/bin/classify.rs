@@ -1,0 +1,43 @@
+//! One picture through the blob in flash; the LED then blinks the class: once for 0, twice for 1.
+#![no_std]
+#![no_main]
+
+use cortex_m_rt::entry;
+use embassy_nrf::gpio::{Level, Output, OutputDrive};
+use mote_engine::{Arena, include_model};
+use mote_firmware_common::{
+    counter::Counter,
+    session::{classify, open},
+};
+
+include_model!(mod model = concat!(env!("OUT_DIR"), "/model.mote"));
+
+/// The picture, preprocessed on the host by the rule in the blob; a camera's pixels take its place.
+static PICTURE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/input.bin"));
+
+#[entry]
+fn main() -> ! {
+    // The runtime hands the static out once, as `&'static mut`.
+    static mut ARENA: Arena<{ model::ARENA_BYTES }> = Arena::new();
+
+    let board = embassy_nrf::init(embassy_nrf::config::Config::default());
+    let hz = CLOCK_HZ;
+    let mut led = Output::new(board.P0_13, Level::High, OutputDrive::Standard);
+    // SAFETY: the HAL leaves SysTick alone.
+    let counter = Counter::start(unsafe { cortex_m::Peripherals::steal() }.SYST);
+
+    let mut session = open(model::parse(), ARENA.as_mut_slice());
+    let class = classify(&mut session, PICTURE, &counter, hz);
+    loop {
+        for _ in 0..=class {
+            for _ in 0..2 {
+                led.toggle();
+                cortex_m::asm::delay(hz / 5);
+            }
+        }
+        cortex_m::asm::delay(hz);
+    }
+}
+
+/// Of every nRF52840.
+const CLOCK_HZ: u32 = 64_000_000;
