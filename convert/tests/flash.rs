@@ -31,6 +31,7 @@ struct Board {
 }
 
 const M4: Board = Board { name: "mps2-an386", target: "cortex-m4" };
+const M55: Board = Board { name: "mps3-an547", target: "cortex-m55" };
 
 /// What a network costs on a board. More is a failure.
 #[derive(Clone, Copy, Debug, serde::Deserialize, serde::Serialize)]
@@ -167,9 +168,7 @@ fn compare(name: &str, blob: &Blob, inputs: &[Vec<i8>], report: &FlashReport) {
 }
 
 /// The committed network under both contracts; what it calibrates on does not matter for the bits.
-#[test]
-#[ignore = "needs QEMU and a cross compiler"]
-fn the_committed_network_on_the_chip() {
+fn the_committed_network(board: Board) {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/cifar10_mobilenet/model.h5");
     let graph = passes::standard(import::open(&model).expect("a model")).expect("passes");
     let len = graph.input_shape().elements();
@@ -183,12 +182,12 @@ fn the_committed_network_on_the_chip() {
     }
     let ranges = calibration.finish().expect("samples");
     let network = quantize(&graph, Some(&ranges)).expect("quantizes");
-    let target = Target::from_name(M4.target).expect("a target");
+    let target = Target::from_name(board.target).expect("a target");
     for numerics in [Numerics::Fp32, Numerics::Tflite] {
         let program = lower(&network, target, numerics).expect("lowers");
         let blob = Blob::new(emit(&program, &Metadata::default()).expect("emits")).expect("parses");
         let inputs: Vec<Vec<i8>> = (4..8).map(|seed| noise(seed, len).collect()).collect();
-        run(M4, &format!("cifar10_mobilenet, {}", numerics.name()), &blob, &inputs);
+        run(board, &format!("cifar10_mobilenet, {}", numerics.name()), &blob, &inputs);
     }
 }
 
@@ -204,23 +203,41 @@ fn noise(seed: u32, len: usize) -> impl Iterator<Item = i8> {
     .take(len)
 }
 
-#[test]
-#[ignore = "needs QEMU and a cross compiler"]
-fn vww_on_the_chip() {
-    let model = "models/mlperf_tiny/vww_96_int8.tflite";
-    check(M4, "vww_96", model, "golden/vww_96_int8");
+macro_rules! networks {
+    ($($chip:ident $board:ident,)*) => {
+        $(
+            mod $chip {
+                use super::{$board, check, the_committed_network};
+
+                #[test]
+                #[ignore = "needs QEMU and a cross compiler"]
+                fn committed() {
+                    the_committed_network($board);
+                }
+
+                #[test]
+                #[ignore = "needs QEMU and a cross compiler"]
+                fn vww() {
+                    let model = "models/mlperf_tiny/vww_96_int8.tflite";
+                    check($board, "vww_96", model, "golden/vww_96_int8");
+                }
+
+                #[test]
+                #[ignore = "needs QEMU and a cross compiler"]
+                fn resnet8() {
+                    let model = "models/mlperf_tiny/pretrainedResnet_quant.tflite";
+                    check($board, "ResNet-8", model, "golden/resnet8_int8");
+                }
+
+                #[test]
+                #[ignore = "needs QEMU and a cross compiler"]
+                fn kws() {
+                    let model = "models/mlperf_tiny/kws_ref_model.tflite";
+                    check($board, "kws", model, "golden/kws_int8");
+                }
+            }
+        )*
+    };
 }
 
-#[test]
-#[ignore = "needs QEMU and a cross compiler"]
-fn resnet8_on_the_chip() {
-    let model = "models/mlperf_tiny/pretrainedResnet_quant.tflite";
-    check(M4, "ResNet-8", model, "golden/resnet8_int8");
-}
-
-#[test]
-#[ignore = "needs QEMU and a cross compiler"]
-fn kws_on_the_chip() {
-    let model = "models/mlperf_tiny/kws_ref_model.tflite";
-    check(M4, "kws", model, "golden/kws_int8");
-}
+networks! { cortex_m4 M4, cortex_m55 M55, }
