@@ -11,7 +11,7 @@ use mote_convert::flash::{BOARDS, Connection, FlashError, Image, Options, Progra
 use mote_engine::Numerics;
 
 #[path = "common/networks.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 mod networks;
 
 /// Flash of `classify` without the blob: engine, the HAL's start, the log, the stack's measure.

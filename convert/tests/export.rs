@@ -16,7 +16,7 @@ use mote_convert::testing::TempDir;
 use mote_engine::{Isa, Numerics};
 
 #[path = "common/networks.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 mod networks;
 
 const TRIPLE: &str = "thumbv7em-none-eabihf";
@@ -101,7 +101,8 @@ fn the_c_library_gives_the_hosts_bits() {
 
         let mut qemu = Command::new("qemu-system-arm");
         qemu.args(["-M", "mps2-an386", "-display", "none", "-monitor", "none", "-serial", "none"])
-            .args(["-semihosting-config", "enable=on,target=native", "-kernel"])
+            .args(["-chardev", "stdio,id=host", "-semihosting-config"])
+            .args(["enable=on,target=native,chardev=host", "-kernel"])
             .arg(image);
         let found = stdout(qemu.current_dir(folder.path()));
         assert_eq!(found, expected(&blob, &inputs), "{}", numerics.name());

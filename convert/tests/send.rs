@@ -4,7 +4,6 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
-use core::convert::Infallible;
 use core::time::Duration;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -17,13 +16,13 @@ use mote_convert::blob::{Blob, Runner};
 use mote_convert::flash::{self, Options, Program};
 use mote_convert::send::{Board, Port, SendError};
 use mote_convert::testing::TempDir;
-use mote_engine::{Arena, Isa, Kernels, Model, Numerics, Session};
+use mote_engine::{Arena, Isa, Kernels, Numerics, Session};
 use mote_link::message::{Begin, Fault};
 use mote_link::{Ended, Store, serve};
 use serde_json::Value;
 
 #[path = "common/networks.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 mod networks;
 
 /// One end of a line on this machine.
