@@ -128,14 +128,13 @@ impl<'a, const K: u8> Block<'a, K> {
             let Some(upper) = row0.load::<COLUMNS>(first) else { return };
             let Some(middle) = row1.load::<COLUMNS>(first) else { return };
             let Some(lower) = row2.load::<COLUMNS>(first) else { return };
-            let mut sums = [start; TILE];
-            for (output, sum) in sums.iter_mut().enumerate() {
-                let column = |kx: usize| {
-                    let column = output * STRIDE + kx;
-                    [upper[column], middle[column], lower[column]]
-                };
-                sum.add_3x3([column(0), column(1), column(2)], &weights);
-            }
+            let rows = [&upper, &middle, &lower];
+            let sums = [
+                start.plus_3x3(rows, 0, &weights),
+                start.plus_3x3(rows, STRIDE, &weights),
+                start.plus_3x3(rows, 2 * STRIDE, &weights),
+                start.plus_3x3(rows, 3 * STRIDE, &weights),
+            ];
             for (pair, sums) in sums.as_chunks::<2>().0.iter().enumerate() {
                 let [a, b] = self.scaled(sums[0]);
                 let [c, d] = self.scaled(sums[1]);
@@ -145,16 +144,17 @@ impl<'a, const K: u8> Block<'a, K> {
         }
         for x in (0..inside.start).chain(x..width) {
             let first = geometry.first_column(x);
-            let column = |kx: isize| {
+            let mut rows = [[pad; 3]; 3];
+            for kx in 0..3_usize {
                 // Beyond any column, so that nothing is loaded, when it is left of the input.
-                let from = usize::try_from(first + kx).unwrap_or(usize::MAX);
-                match (row0.load(from), row1.load(from), row2.load(from)) {
-                    (Some([upper]), Some([middle]), Some([lower])) => [upper, middle, lower],
-                    _ => [pad; 3],
+                let from = usize::try_from(first + kx.cast_signed()).unwrap_or(usize::MAX);
+                for (to, row) in rows.iter_mut().zip([&row0, &row1, &row2]) {
+                    if let Some([value]) = row.load(from) {
+                        to[kx] = value;
+                    }
                 }
-            };
-            let mut sum = start;
-            sum.add_3x3([column(0), column(1), column(2)], &weights);
+            }
+            let sum = start.plus_3x3(rows.each_ref(), 0, &weights);
             let bytes = self.narrow.apply_8(self.scaled(sum));
             output.store::<1>(x, vcombine_s8(bytes, bytes));
         }
@@ -229,15 +229,21 @@ impl Sums {
         *high = vaddw_high_s16(*high, products);
     }
 
-    /// Nine taps, two at a time: the upper two of each column, then the lower ones.
+    /// Nine taps from column `at` on, two at a time: the upper two of each column, then the lower
+    /// ones. Written out, since arrays that a loop indexes lie in memory.
     #[inline]
     #[target_feature(enable = "neon")]
-    fn add_3x3(&mut self, columns: [[int8x8_t; 3]; 3], weights: &[int8x8_t; 9]) {
-        for (kx, [upper, middle, _]) in columns.into_iter().enumerate() {
-            self.add(vmlal_s8(vmull_s8(upper, weights[kx]), middle, weights[3 + kx]));
-        }
-        let [[_, _, left], [_, _, centre], [_, _, right]] = columns;
-        self.add(vmlal_s8(vmull_s8(left, weights[6]), centre, weights[7]));
-        self.add(vmull_s8(right, weights[8]));
+    fn plus_3x3<const COLUMNS: usize>(
+        mut self,
+        [upper, middle, lower]: [&[int8x8_t; COLUMNS]; 3],
+        at: usize,
+        weights: &[int8x8_t; 9],
+    ) -> Self {
+        self.add(vmlal_s8(vmull_s8(upper[at], weights[0]), middle[at], weights[3]));
+        self.add(vmlal_s8(vmull_s8(upper[at + 1], weights[1]), middle[at + 1], weights[4]));
+        self.add(vmlal_s8(vmull_s8(upper[at + 2], weights[2]), middle[at + 2], weights[5]));
+        self.add(vmlal_s8(vmull_s8(lower[at], weights[6]), lower[at + 1], weights[7]));
+        self.add(vmull_s8(lower[at + 2], weights[8]));
+        self
     }
 }

@@ -137,16 +137,23 @@ impl<'a, const P: usize> Outputs<'a, P> {
                     },
                 };
             } else {
-                let mut groups = [0; 16];
-                store_16(&mut groups, bytes);
-                for (index, group) in groups.chunks_exact(4 * P).take(pixels).enumerate() {
-                    let to = after_mut(self.bytes, (pixel + first + index) * self.stride);
-                    for (to, from) in to.iter_mut().zip(group).take(self.len) {
-                        *to = *from;
-                    }
-                }
+                self.part(pixel + first, pixels, bytes);
             }
             first += 4 / P;
+        }
+    }
+
+    /// The channels that there are of a few pixels. Rare, and apart so that the rest is inlined.
+    #[inline(never)]
+    #[target_feature(enable = "neon")]
+    fn part(&mut self, pixel: usize, pixels: usize, bytes: int8x16_t) {
+        let mut groups = [0; 16];
+        store_16(&mut groups, bytes);
+        for (index, group) in groups.chunks_exact(4 * P).take(pixels).enumerate() {
+            let to = after_mut(self.bytes, (pixel + index) * self.stride);
+            for (to, from) in to.iter_mut().zip(group).take(self.len) {
+                *to = *from;
+            }
         }
     }
 

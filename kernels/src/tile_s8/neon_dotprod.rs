@@ -29,7 +29,7 @@ fn panels<const K: u8>(
     let job = Job { pixels, filter, epilogue, steps: filter.depth().div_ceil(4) };
     let (mut channel, panels) = (0, filter.channels().div_ceil(4));
     for _ in 0..panels / 4 {
-        job.group::<4, K>(channel, output);
+        job.sixteen::<K>(channel, output);
         channel += 16;
     }
     if panels & 2 != 0 {
@@ -51,50 +51,78 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// Sixteen channels, all pixels.
+    #[inline]
+    #[target_feature(enable = "dotprod")]
+    fn sixteen<const K: u8>(&self, channel: usize, output: &mut [i8]) {
+        let Self { pixels: Pixels { data, stride, count }, filter, epilogue, steps } = *self;
+        let weights = after(filter.data(), channel * steps * 4);
+        let (bias, scale) = self.parameters::<4, K>(channel);
+        let narrow = epilogue.narrow_neon();
+        let mut outputs = Outputs::<4>::new(output, filter.channels(), channel, count, narrow);
+        let mut pixel = 0;
+        while pixel + 4 <= count {
+            let rows = after(data, pixel * stride);
+            let Some(sums) = sdot_4x16(rows, stride, weights, steps, [bias; 4]) else { return };
+            outputs.store(pixel, &scaled(sums, &scale));
+            pixel += 4;
+        }
+        self.rest(pixel, weights, bias, &scale, &mut outputs);
+    }
+
     /// `P` panels of four channels, all pixels.
     #[inline]
     #[target_feature(enable = "dotprod")]
     fn group<const P: usize, const K: u8>(&self, channel: usize, output: &mut [i8]) {
         let Self { pixels: Pixels { data, stride, count }, filter, epilogue, steps } = *self;
-        let weights = after(filter.data(), channel * 4 * steps);
-        let mut bias = [vdupq_n_s32(0); P];
-        let mut scale = [Scale::<K>::load(&epilogue.requantize, channel); P];
-        for (panel, (bias, scale)) in bias.iter_mut().zip(&mut scale).enumerate() {
-            *bias = epilogue.bias_neon(channel + 4 * panel);
-            *scale = Scale::load(&epilogue.requantize, channel + 4 * panel);
-        }
+        let weights = after(filter.data(), channel * steps * 4);
+        let (bias, scale) = self.parameters::<P, K>(channel);
         let narrow = epilogue.narrow_neon();
         let mut outputs = Outputs::<P>::new(output, filter.channels(), channel, count, narrow);
         let mut pixel = 0;
         while pixel + 4 <= count {
             let rows = after(data, pixel * stride);
-            let sums = if P == 4 {
-                // The same type, which only the compiler does not know.
-                let mut start = [[vdupq_n_s32(0); 4]; 4];
-                for (start, bias) in start.as_flattened_mut().iter_mut().zip(bias.iter().cycle()) {
-                    *start = *bias;
-                }
-                let Some(sums) = sdot_4x16(rows, stride, weights, steps, start) else { return };
-                let mut same = [[vdupq_n_s32(0); P]; 4];
-                for (same, sums) in same.iter_mut().zip(&sums) {
-                    for (same, sum) in same.iter_mut().zip(sums) {
-                        *same = *sum;
-                    }
-                }
-                same
-            } else {
-                let Some(sums) = tile::<4, P>(rows, stride, weights, steps, bias) else { return };
-                sums
-            };
+            let Some(sums) = tile::<4, P>(rows, stride, weights, steps, bias) else { return };
             outputs.store(pixel, &scaled(sums, &scale));
             pixel += 4;
         }
+        self.rest(pixel, weights, bias, &scale, &mut outputs);
+    }
+
+    /// Pixels from `pixel` on, one by one.
+    #[inline]
+    #[target_feature(enable = "dotprod")]
+    fn rest<const P: usize, const K: u8>(
+        &self,
+        mut pixel: usize,
+        weights: &[i8],
+        bias: [int32x4_t; P],
+        scale: &[Scale<K>; P],
+        outputs: &mut Outputs<'_, P>,
+    ) {
+        let Pixels { data, stride, count } = self.pixels;
         while pixel < count {
             let rows = after(data, pixel * stride);
-            let Some(sums) = tile::<1, P>(rows, stride, weights, steps, bias) else { return };
-            outputs.store(pixel, &scaled(sums, &scale));
+            let Some(sums) = tile::<1, P>(rows, stride, weights, self.steps, bias) else { return };
+            outputs.store(pixel, &scaled(sums, scale));
             pixel += 1;
         }
+    }
+
+    /// What the sums of `P` panels start with and are multiplied with.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn parameters<const P: usize, const K: u8>(
+        &self,
+        channel: usize,
+    ) -> ([int32x4_t; P], [Scale<K>; P]) {
+        let mut bias = [vdupq_n_s32(0); P];
+        let mut scale = [Scale::load(&self.epilogue.requantize, channel); P];
+        for (panel, (bias, scale)) in bias.iter_mut().zip(&mut scale).enumerate() {
+            *bias = self.epilogue.bias_neon(channel + 4 * panel);
+            *scale = Scale::load(&self.epilogue.requantize, channel + 4 * panel);
+        }
+        (bias, scale)
     }
 }
 

@@ -65,9 +65,9 @@ macro_rules! step {
 /// Adds four pixels times 16 channels, `[pixel][four channels]`, over `steps` times 4 depth steps.
 /// Pixel rows lie `stride` apart; weights are four panels of `[steps][4][4]`, one after the other.
 ///
-/// `None` when either slice is too short. Registers: 16 sums, 8 pixels, 4 weights of 32.
-#[inline]
-#[target_feature(enable = "dotprod")]
+/// To be called with the feature; always inlined, or the sums would go through memory. `None` when
+/// either slice is too short. Registers: 16 sums, 8 pixels, 4 weights of 32.
+#[inline(always)]
 pub(crate) fn sdot_4x16(
     pixels: &[i8],
     stride: usize,

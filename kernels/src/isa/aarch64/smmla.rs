@@ -50,9 +50,9 @@ macro_rules! step {
 /// Adds eight pixels times eight channels, `[pixel pair][channel pair]` of 2x2, over `steps` times
 /// 8 depth steps. Both sides are `[steps][8][8]`.
 ///
-/// `None` when either slice is too short. Registers: 16 sums, 8 pixels, 8 weights, all 32.
-#[inline]
-#[target_feature(enable = "neon,i8mm")]
+/// To be called with the feature; always inlined, or the sums would go through memory. `None` when
+/// either slice is too short. Registers: 16 sums, 8 pixels, 8 weights, all 32.
+#[inline(always)]
 pub(crate) fn smmla_8x8(
     pixels: &[i8],
     weights: &[i8],

@@ -102,9 +102,8 @@ macro_rules! single {
 /// times 16 depth steps. Pixel rows lie `stride` apart; weights are `[steps][4][16]`.
 ///
 /// `None` without a step or when either slice is too short. Registers: 16 sums, 8 pixels, 4
-/// weights, 4 products, all 32.
-#[inline]
-#[target_feature(enable = "neon")]
+/// weights, 4 products, all 32. Always inlined, or the sums would go through memory.
+#[inline(always)]
 pub(crate) fn smull_4x4(
     pixels: &[i8],
     stride: usize,
@@ -114,10 +113,11 @@ pub(crate) fn smull_4x4(
     if steps == 0 || weights.len() / 64 < steps || !holds(pixels, 4, stride, steps * 16) {
         return None;
     }
-    let zero = vdupq_n_s32(0);
-    let mut sums = [[zero; 4]; 4];
+    let (a0, a1, a2, a3): (int32x4_t, int32x4_t, int32x4_t, int32x4_t);
+    let (b0, b1, b2, b3): (int32x4_t, int32x4_t, int32x4_t, int32x4_t);
+    let (c0, c1, c2, c3): (int32x4_t, int32x4_t, int32x4_t, int32x4_t);
+    let (d0, d1, d2, d3): (int32x4_t, int32x4_t, int32x4_t, int32x4_t);
     let first = pixels.as_ptr();
-    let [row0, row1, row2, row3] = &mut sums;
     // SAFETY: reads four runs of 16 * steps bytes in `pixels` and 64 * steps in `weights`, both
     // checked above; writes registers only.
     unsafe {
@@ -149,12 +149,12 @@ pub(crate) fn smull_4x4(
             out("v4") _, out("v5") _, out("v6") _, out("v7") _,
             out("v8") _, out("v9") _, out("v10") _, out("v11") _,
             out("v12") _, out("v13") _, out("v14") _, out("v15") _,
-            out("v16") row0[0], out("v17") row0[1], out("v18") row0[2], out("v19") row0[3],
-            out("v20") row1[0], out("v21") row1[1], out("v22") row1[2], out("v23") row1[3],
-            out("v24") row2[0], out("v25") row2[1], out("v26") row2[2], out("v27") row2[3],
-            out("v28") row3[0], out("v29") row3[1], out("v30") row3[2], out("v31") row3[3],
+            out("v16") a0, out("v17") a1, out("v18") a2, out("v19") a3,
+            out("v20") b0, out("v21") b1, out("v22") b2, out("v23") b3,
+            out("v24") c0, out("v25") c1, out("v26") c2, out("v27") c3,
+            out("v28") d0, out("v29") d1, out("v30") d2, out("v31") d3,
             options(readonly, nostack),
         );
     }
-    Some(sums)
+    Some([[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3], [d0, d1, d2, d3]])
 }
