@@ -179,9 +179,7 @@ impl Geometry {
         ky: usize,
         kx: usize,
     ) -> Option<&'a [T]> {
-        let row = self.first_row(y) + (ky * self.window.dilation_height).cast_signed();
-        let column = self.first_column(x) + (kx * self.window.dilation_width).cast_signed();
-        input.pixel(row, column)
+        input.pixel(self.row(y, ky), self.column(x, kx))
     }
 
     /// Taps down whose row lies inside the input, for output row `y`.
@@ -198,6 +196,20 @@ impl Geometry {
     pub fn columns_inside(&self, x: usize) -> Range<usize> {
         let Window { kernel_width, dilation_width, .. } = self.window;
         taps_inside(self.first_column(x), kernel_width, dilation_width, self.input.width)
+    }
+
+    /// Row of tap `ky` of output row `y`; outside the input in the padding.
+    #[must_use]
+    #[inline]
+    pub const fn row(&self, y: usize, ky: usize) -> isize {
+        self.first_row(y) + (ky * self.window.dilation_height).cast_signed()
+    }
+
+    /// Column of tap `kx` of output column `x`; outside the input in the padding.
+    #[must_use]
+    #[inline]
+    pub const fn column(&self, x: usize, kx: usize) -> isize {
+        self.first_column(x) + (kx * self.window.dilation_width).cast_signed()
     }
 
     /// Row of the first tap of output row `y`; negative inside the top padding.

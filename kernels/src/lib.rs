@@ -49,6 +49,8 @@ mod f16;
 mod filter;
 mod fixed_point;
 mod geometry;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod im2col_s8;
 mod isa;
 mod requantize;
 #[macro_use]
@@ -130,6 +132,14 @@ fn after<T>(slice: &[T], start: usize) -> &[T] {
 #[inline]
 fn after_mut<T>(slice: &mut [T], start: usize) -> &mut [T] {
     slice.get_mut(start..).unwrap_or(&mut [])
+}
+
+/// As many values as both hold.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+fn copy<T: Copy>(to: &mut [T], from: &[T]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
 }
 
 /// Checks that `output_len` is some whole rows of the output, inside it from `first_row` on, and

@@ -133,8 +133,7 @@ impl<'a> HalfOp<'a> {
         let Windows { input, output, scratch } = self.place.split(arena)?;
         match self.what {
             What::Conv(geometry, Weights { filter, epilogue }) => {
-                let (input, output) =
-                    (Rows::whole(cast(input)?, geometry.input())?, cast_mut(output)?);
+                let (input, output) = (rows(input, &geometry)?, cast_mut(output)?);
                 let first_row = 0;
                 kernels.conv_f16(&mut conv_f16::Args::new(conv_f16::Operands {
                     geometry,
@@ -147,8 +146,7 @@ impl<'a> HalfOp<'a> {
                 })?);
             }
             What::DepthwiseConv(geometry, Weights { filter, epilogue }) => {
-                let (input, output) =
-                    (Rows::whole(cast(input)?, geometry.input())?, cast_mut(output)?);
+                let (input, output) = (rows(input, &geometry)?, cast_mut(output)?);
                 let first_row = 0;
                 let operands = depthwise_conv_f16::Operands {
                     geometry,
@@ -173,15 +171,13 @@ impl<'a> HalfOp<'a> {
                 kernels.fully_connected_f16(&mut fully_connected_f16::Args::new(operands)?);
             }
             What::AvgPool(geometry, clamp) => {
-                let (input, output) =
-                    (Rows::whole(cast(input)?, geometry.input())?, cast_mut(output)?);
+                let (input, output) = (rows(input, &geometry)?, cast_mut(output)?);
                 let operands =
                     avg_pool_f16::Operands { geometry, input, clamp, first_row: 0, output };
                 kernels.avg_pool_f16(&mut avg_pool_f16::Args::new(operands)?);
             }
             What::MaxPool(geometry, clamp) => {
-                let (input, output) =
-                    (Rows::whole(cast(input)?, geometry.input())?, cast_mut(output)?);
+                let (input, output) = (rows(input, &geometry)?, cast_mut(output)?);
                 let operands =
                     max_pool_f16::Operands { geometry, input, clamp, first_row: 0, output };
                 kernels.max_pool_f16(&mut max_pool_f16::Args::new(operands)?);
@@ -314,6 +310,11 @@ fn decode_pad<'a>(record: &Record<'_, '_>) -> Result<What<'a>, OpFault> {
         return Err(OpFault::Shape(ShapeError::Extent));
     }
     Ok(What::Pad(shapes, [top, left]))
+}
+
+/// The whole input of a window.
+fn rows<'a>(input: &'a [i8], geometry: &Geometry) -> Result<Rows<'a, F16>, ShapeError> {
+    Rows::whole(cast(input)?, geometry.input())
 }
 
 /// Bytes of the arena as halves; a session has checked that they lie on even addresses.

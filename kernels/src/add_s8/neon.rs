@@ -2,7 +2,8 @@
 
 use super::{Args, Operands, Sum};
 use crate::Rescale;
-use crate::isa::aarch64::{copy, load_16, store_16};
+use crate::copy;
+use crate::isa::aarch64::{load_16, store_16};
 use crate::requantize::neon::{ANY, Narrow, RIGHT, Scale};
 use core::arch::aarch64::*;
 

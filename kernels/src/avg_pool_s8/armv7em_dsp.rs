@@ -19,8 +19,7 @@ pub(crate) fn run(args: &mut Args<'_>) {
         for (x, pixel) in pieces_mut(row, channels).enumerate() {
             let columns = geometry.columns_inside(x);
             let count = rows.len() * columns.len();
-            let left =
-                geometry.first_column(x) + (columns.start * window.dilation_width).cast_signed();
+            let left = geometry.column(x, columns.start);
             let left = left.max(0).unsigned_abs() * channels;
             // Whole rows of the input are one, as at the end of a network.
             let whole = columns.len() == shape.width && slots >= shape.height;

@@ -34,15 +34,15 @@ pub(crate) fn run(args: &mut Args<'_>) {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn means<const N: usize>(op: &Operands<'_>, [y, x, channel]: [usize; 3]) -> [__m256i; N] {
-    let (geometry, window) = (&op.geometry, op.geometry.window());
+    let geometry = &op.geometry;
     let (rows, columns) = (geometry.rows_inside(y), geometry.columns_inside(x));
     let count = i32::try_from(rows.len() * columns.len()).unwrap_or(1);
     let mut sums = [_mm256_setzero_si256(); N];
     for ky in rows {
-        let row = geometry.first_row(y) + (ky * window.dilation_height).cast_signed();
+        let row = geometry.row(y, ky);
         let row = op.input.row(row).unwrap_or(&[]);
         for kx in columns.clone() {
-            let column = geometry.first_column(x) + (kx * window.dilation_width).cast_signed();
+            let column = geometry.column(x, kx);
             let from = column.unsigned_abs() * geometry.input().channels + channel;
             let tap = after(row, from);
             if N == 1 {

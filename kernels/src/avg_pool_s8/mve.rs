@@ -18,8 +18,7 @@ pub(crate) fn run(args: &mut Args<'_>) {
         for (x, pixel) in pieces_mut(row, channels).enumerate() {
             let columns = geometry.columns_inside(x);
             let count = i32::try_from(rows.len() * columns.len()).unwrap_or(0);
-            let left =
-                geometry.first_column(x) + (columns.start * window.dilation_width).cast_signed();
+            let left = geometry.column(x, columns.start);
             let left = left.max(0).unsigned_abs() * channels;
             for (block, output) in pixel.as_chunks_mut::<16>().0.iter_mut().enumerate() {
                 let mut sums = [0; 16];

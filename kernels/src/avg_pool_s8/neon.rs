@@ -27,15 +27,15 @@ pub(crate) fn run(args: &mut Args<'_>) {
 #[inline]
 #[target_feature(enable = "neon")]
 fn means(op: &Operands<'_>, [y, x, channel]: [usize; 3]) -> [int32x4_t; 2] {
-    let (geometry, window) = (&op.geometry, op.geometry.window());
+    let geometry = &op.geometry;
     let (rows, columns) = (geometry.rows_inside(y), geometry.columns_inside(x));
     let count = i32::try_from(rows.len() * columns.len()).unwrap_or(1);
     let mut sums = [vdupq_n_s32(0); 2];
     for ky in rows {
-        let row = geometry.first_row(y) + (ky * window.dilation_height).cast_signed();
+        let row = geometry.row(y, ky);
         let row = op.input.row(row).unwrap_or(&[]);
         for kx in columns.clone() {
-            let column = geometry.first_column(x) + (kx * window.dilation_width).cast_signed();
+            let column = geometry.column(x, kx);
             let from = column.unsigned_abs() * geometry.input().channels + channel;
             let values = vmovl_s8(load_up_to_8(after(row, from)));
             sums[0] = vaddw_s16(sums[0], vget_low_s16(values));

@@ -35,7 +35,7 @@ fn gather(geometry: &Geometry, input: &Rows<'_, F16>, [y, x]: [usize; 2], to: &m
     let (window, channels) = (geometry.window(), geometry.input().channels);
     let columns = geometry.columns_inside(x);
     for (ky, to) in pieces_mut(to, window.kernel_width * channels).enumerate() {
-        let row = geometry.first_row(y) + (ky * window.dilation_height).cast_signed();
+        let row = geometry.row(y, ky);
         match input.row(row) {
             Some(row) => gather_row(geometry, row, x, columns.clone(), to),
             None => to.fill(0.0),
@@ -54,7 +54,7 @@ fn gather_row(geometry: &Geometry, row: &[F16], x: usize, columns: Range<usize>,
     // Taps side by side in the input are one run of values.
     let run = if window.dilation_width == 1 { columns.len() } else { 1 };
     for (kx, to) in columns.step_by(run.max(1)).zip(inside.chunks_mut((run * channels).max(1))) {
-        let column = geometry.first_column(x) + (kx * window.dilation_width).cast_signed();
+        let column = geometry.column(x, kx);
         let taps = after(row, column.unsigned_abs() * channels);
         if let Some(taps) = taps.get(..to.len()) {
             widen(taps, to);

@@ -33,14 +33,14 @@ fn window(op: &Operands<'_>, weights: &[[u32; 2]], [y, x]: [usize; 2], pixel: &m
     let (geometry, window) = (&op.geometry, op.geometry.window());
     let channels = geometry.input().channels;
     let columns = geometry.columns_inside(x);
-    let column = geometry.first_column(x) + (columns.start * window.dilation_width).cast_signed();
+    let column = geometry.column(x, columns.start);
     // Four halves are two words.
     let first = column.unsigned_abs() * channels / 2;
     let stride = window.dilation_width * channels * 2;
     for (panel, weights) in weights.chunks_exact(op.filter.depth().max(1)).enumerate() {
         let mut sums = [0.0; 4];
         for ky in geometry.rows_inside(y) {
-            let row = geometry.first_row(y) + (ky * window.dilation_height).cast_signed();
+            let row = geometry.row(y, ky);
             let row = op.input.row(row).unwrap_or(&[]);
             let words = bytemuck::try_cast_slice(row).unwrap_or(&[]);
             let taps = words.get(first + 2 * panel..).unwrap_or(&[]);

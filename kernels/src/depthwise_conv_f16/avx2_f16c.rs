@@ -63,12 +63,12 @@ fn outputs<const N: usize>(
     let columns = geometry.columns_inside(x);
     let mut sums = [_mm256_setzero_ps(); N];
     for ky in geometry.rows_inside(y) {
-        let line = geometry.first_row(y) + (ky * window.dilation_height).cast_signed();
+        let line = geometry.row(y, ky);
         let line = op.input.row(line).unwrap_or(&[]);
         for kx in columns.clone() {
             let Some(weights) = weights.get(ky * window.kernel_width + kx) else { return };
             let weights = load_f16x8(weights);
-            let column = geometry.first_column(x) + (kx * window.dilation_width).cast_signed();
+            let column = geometry.column(x, kx);
             let mut start = column.unsigned_abs() * channels + channel;
             for sum in &mut sums {
                 let tap = after(line, start);

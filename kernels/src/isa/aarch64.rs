@@ -11,6 +11,7 @@ pub(crate) use sdot::{sdot_4x16, sdot_lane};
 pub(crate) use smmla::{smmla, smmla_8x8};
 pub(crate) use smull::smull_4x4;
 
+use crate::copy;
 use core::arch::aarch64::*;
 
 /// Eight bytes.
@@ -91,13 +92,6 @@ pub(crate) fn store_up_to_8(bytes: &mut [i8], vector: int8x8_t) {
     let mut padded = [0; 8];
     store_8(&mut padded, vector);
     copy(bytes, &padded);
-}
-
-/// As many values as both hold.
-pub(crate) fn copy(to: &mut [i8], from: &[i8]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
-    }
 }
 
 /// Groups of eight bytes, `stride` apart, that all lie in a slice: one check for many loads.

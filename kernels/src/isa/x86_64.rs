@@ -2,7 +2,7 @@
 //! that the cells need from `core::arch` is safe already.
 #![allow(unsafe_code, reason = "the one home of raw loads and stores on x86-64")]
 
-use crate::F16;
+use crate::{F16, copy};
 use core::arch::x86_64::*;
 
 /// Eight bytes into the low half.
@@ -69,10 +69,11 @@ pub(crate) fn store_32(bytes: &mut [i8; 32], vector: __m256i) {
     unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast(), vector) }
 }
 
-/// Sixteen int16.
+/// Sixteen bytes as int16.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(crate) fn store_i16x16(values: &mut [i16; 16], vector: __m256i) {
+pub(crate) fn widen_16(bytes: &[i8; 16], values: &mut [i16; 16]) {
+    let vector = _mm256_cvtepi8_epi16(load_16(bytes));
     // SAFETY: the array holds the 32 bytes that are written; no alignment is asked.
     unsafe { _mm256_storeu_si256(values.as_mut_ptr().cast(), vector) }
 }
@@ -209,13 +210,6 @@ pub(crate) fn store_up_to_32(bytes: &mut [i8], vector: __m256i) {
     let mut padded = [0; 32];
     store_32(&mut padded, vector);
     copy(bytes, &padded);
-}
-
-/// As many values as both hold.
-pub(crate) fn copy<T: Copy>(to: &mut [T], from: &[T]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
-    }
 }
 
 /// Eight halves, widened.

@@ -32,14 +32,14 @@ pub(crate) fn run(args: &mut Args<'_>) {
 #[inline]
 #[target_feature(enable = "avx2,f16c,fma")]
 fn channels<const N: usize>(op: &Operands<'_>, [y, x, channel]: [usize; 3], output: &mut [F16]) {
-    let (geometry, window) = (&op.geometry, op.geometry.window());
+    let geometry = &op.geometry;
     let (rows, columns) = (geometry.rows_inside(y), geometry.columns_inside(x));
     let mut all = [_mm256_set1_ps(f32::NEG_INFINITY); N];
     for ky in rows {
-        let row = geometry.first_row(y) + (ky * window.dilation_height).cast_signed();
+        let row = geometry.row(y, ky);
         let row = op.input.row(row).unwrap_or(&[]);
         for kx in columns.clone() {
-            let column = geometry.first_column(x) + (kx * window.dilation_width).cast_signed();
+            let column = geometry.column(x, kx);
             let tap = after(row, column.unsigned_abs() * geometry.input().channels + channel);
             let (blocks, rest) = tap.as_chunks();
             for (index, largest) in all.iter_mut().enumerate() {

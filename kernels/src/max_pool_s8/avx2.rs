@@ -35,13 +35,13 @@ pub(crate) fn run(args: &mut Args<'_>) {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn blocks<const N: usize>(op: &Operands<'_>, [y, x, channel]: [usize; 3], output: &mut [i8]) {
-    let (geometry, window) = (&op.geometry, op.geometry.window());
+    let geometry = &op.geometry;
     let mut largest = [_mm256_set1_epi8(i8::MIN); N];
     for ky in geometry.rows_inside(y) {
-        let row = geometry.first_row(y) + (ky * window.dilation_height).cast_signed();
+        let row = geometry.row(y, ky);
         let row = op.input.row(row).unwrap_or(&[]);
         for kx in geometry.columns_inside(x) {
-            let column = geometry.first_column(x) + (kx * window.dilation_width).cast_signed();
+            let column = geometry.column(x, kx);
             let from = column.unsigned_abs() * geometry.input().channels + channel;
             let tap = after(row, from).as_chunks::<32>().0;
             for (largest, values) in largest.iter_mut().zip(tap) {

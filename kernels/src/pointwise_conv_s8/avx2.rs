@@ -1,8 +1,10 @@
 //! AVX2: strips of pixels through the shared tiles.
 
 use super::Args;
+use crate::im2col_s8::copy_onwards;
+use crate::isa::x86_64::widen_16;
 use crate::tile_s8::AVX2_LAYOUT;
-use crate::tile_s8::avx2::{pixels, strip, widen};
+use crate::tile_s8::avx2::{pixels, strip};
 use crate::{after, after_mut};
 
 /// Same bits as scalar, which also takes over when layout or scratch is another's.
@@ -21,11 +23,13 @@ pub(crate) fn run(args: &mut Args<'_>) {
         let count = output.len() / channels.max(1);
         if row_len == depth {
             // No gaps between pixels.
-            widen(source, count * depth, to);
+            copy_onwards(source, count * depth, to, |from, to| widen_16(from, to));
             source = after(source, count * depth);
         } else {
             for pixel in 0..count {
-                widen(source, depth, after_mut(to, pixel * row_len));
+                copy_onwards(source, depth, after_mut(to, pixel * row_len), |from, to| {
+                    widen_16(from, to)
+                });
                 source = after(source, depth);
             }
         }

@@ -4,7 +4,7 @@
 //! pair of every pixel. Registers of the tile of 6 pixels and 2 panels: 12 accumulators, 2 weights,
 //! 1 broadcast, 1 product, all 16; of the tile of 8 pixels and 1 panel: 8, 1, 1, 1.
 
-use crate::isa::x86_64::{load_16, store_i16x16, store_up_to_8, store_up_to_16, store_up_to_32};
+use crate::isa::x86_64::{load_16, store_up_to_8, store_up_to_16, store_up_to_32};
 use crate::requantize::avx2::{Factors, Narrow, float, rescale};
 use crate::tile_s8::AVX2_SLACK;
 use crate::{Epilogue, Filter, after};
@@ -17,25 +17,6 @@ pub(crate) fn pixels(scratch: &mut [i8], depth: usize) -> (&mut [i32], usize) {
     let room = pairs.len().saturating_sub(AVX2_SLACK / 4);
     let pixels = room.checked_div(depth.div_ceil(2)).unwrap_or(0);
     (pairs, pixels)
-}
-
-/// Widens `len` values from the start of `source` to the start of `to`. May read what follows in
-/// `source` and write what follows in `to`, to a multiple of 16.
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(crate) fn widen(source: &[i8], len: usize, to: &mut [i16]) {
-    let (to, _) = to.as_chunks_mut::<16>();
-    let (blocks, rest) = source.as_chunks::<16>();
-    let count = len.div_ceil(16);
-    for (to, block) in to.iter_mut().take(count).zip(blocks) {
-        store_i16x16(to, _mm256_cvtepi8_epi16(load_16(block)));
-    }
-    // The end of the input, where no whole block is left.
-    if blocks.len() < count {
-        for (to, from) in to.iter_mut().skip(blocks.len()).flatten().zip(rest) {
-            *to = i16::from(*from);
-        }
-    }
 }
 
 /// All channels of `count` pixels.

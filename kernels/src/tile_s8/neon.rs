@@ -1,6 +1,7 @@
 //! AArch64: rows of pixels, a multiple of 16 bytes apart, times panels of output channels; the
 //! frame of all three instruction sets and the tiles of Armv8.0.
 
+use crate::im2col_s8::copy_onwards;
 use crate::isa::aarch64::{StridedMut, load_16, smull_4x4, store_16};
 use crate::requantize::neon::{Narrow, Scale, with_scale};
 use crate::tile_s8::{NEON_LAYOUT, NEON_SLACK, neon_row_bytes};
@@ -27,25 +28,6 @@ pub(crate) const fn whole_tiles(pixels: usize) -> usize {
         0 | 1 => pixels,
         2..8 => pixels / 2 * 2,
         _ => pixels / 8 * 8,
-    }
-}
-
-/// Copies `len` values from the start of `source` to the start of `to`. May read what follows in
-/// `source` and write what follows in `to`, to a multiple of 16.
-#[inline]
-#[target_feature(enable = "neon")]
-pub(crate) fn copy_onwards(source: &[i8], len: usize, to: &mut [i8]) {
-    let (to, _) = to.as_chunks_mut::<16>();
-    let (blocks, rest) = source.as_chunks::<16>();
-    let count = len.div_ceil(16);
-    for (to, block) in to.iter_mut().take(count).zip(blocks) {
-        store_16(to, load_16(block));
-    }
-    // The end of the input, where no whole block is left.
-    if blocks.len() < count {
-        for (to, from) in to.iter_mut().skip(blocks.len()).flatten().zip(rest) {
-            *to = *from;
-        }
     }
 }
 
@@ -76,7 +58,9 @@ pub(crate) fn strips(
         } else {
             for pixel in 0..count {
                 let from = after(source, pixel * depth);
-                copy_onwards(from, depth, after_mut(scratch, pixel * stride));
+                copy_onwards(from, depth, after_mut(scratch, pixel * stride), |from, to| {
+                    store_16(to, load_16(from))
+                });
             }
             &*scratch
         };
