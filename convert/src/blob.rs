@@ -184,6 +184,18 @@ impl Blob {
         self.preprocess.as_ref()
     }
 
+    /// The operations and the contract that it uses, as features of the crate `mote-engine`.
+    #[must_use]
+    pub fn features(&self) -> Vec<&'static str> {
+        let model = self.model();
+        let kinds = (0..model.op_count()).filter_map(|index| model.kind(index));
+        let mut features: Vec<_> = kinds.map(|kind| kind.name()).collect();
+        features.push(model.numerics().name());
+        features.sort_unstable();
+        features.dedup();
+        features
+    }
+
     /// Name of class `index`: its label, else its number.
     #[must_use]
     pub fn label(&self, index: usize) -> String {

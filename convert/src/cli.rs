@@ -2,6 +2,7 @@
 
 mod bench;
 mod evaluate;
+mod export;
 mod flash;
 mod layers;
 mod new;
@@ -10,6 +11,7 @@ mod plan;
 mod quantize;
 mod report;
 mod run;
+mod send;
 mod source;
 mod summary;
 mod train;
@@ -61,7 +63,9 @@ enum Command {
     Verify(verify::Args),
     Plan(plan::Args),
     Bench(bench::Args),
+    Export(export::Args),
     Flash(flash::Args),
+    Send(send::Args),
 }
 
 /// Runs the command line of this process.
@@ -82,7 +86,9 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args, &output),
         Command::Plan(args) => plan::run(&args, &output),
         Command::Bench(args) => bench::run(&args, &output),
+        Command::Export(args) => export::run(&args, &output),
         Command::Flash(args) => flash::run(&args, &output),
+        Command::Send(args) => send::run(&args, &output),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,12 +4,13 @@
 //! blob + inputs --build--> ELF images --QEMU or probe--> defmt log --> FlashReport
 //! ```
 //!
-//! The firmware lies in `firmware-examples/`, one folder a board, three binaries each: `classify`
-//! runs one picture and measures, `parity` runs a batch of vectors, `size` is the smallest program
-//! around the engine and says what Mote costs in flash.
+//! The firmware lies in `firmware-examples/`, one folder a board. Every board has `classify`, which
+//! runs one picture and measures. Emulated ones also have `parity`, which runs a batch of vectors,
+//! and `size`, the smallest program around the engine, which says what Mote costs in flash. Boards
+//! with `serve` take pictures and models over a serial line.
 
 use core::time::Duration;
-use std::{io, path::PathBuf};
+use std::{fs, io, path::PathBuf};
 
 use thiserror::Error;
 
@@ -22,14 +23,17 @@ use crate::flash::{
 };
 
 pub use boards::{BOARDS, Board, Connection};
+pub use firmware::{Image, Program, image, run_on_probe, uf2};
 
 pub mod boards;
 mod build;
 mod defmt;
 mod elf;
+mod firmware;
 mod log;
 mod qemu;
 mod toolchain;
+mod uf2;
 
 /// What a run of a blob on a board showed.
 #[derive(Debug, Clone, PartialEq)]
@@ -159,6 +163,25 @@ pub enum FlashError {
     /// No place to build.
     #[error(transparent)]
     NoCache(#[from] FetchError),
+    /// The board has no such program.
+    #[error("{board} has no firmware `{binary}`; boards that have are in firmware-examples")]
+    NoBinary {
+        /// The board.
+        board: &'static str,
+        /// What was asked for.
+        binary: &'static str,
+    },
+    /// What was asked for needs the other kind of board.
+    #[error(
+        "{0} is a real board, whose log goes to its debug probe; only emulated ones report here"
+    )]
+    NotEmulated(&'static str),
+    /// What was asked for needs the other kind of board.
+    #[error("{0} is emulated; there is no probe to reach it by")]
+    Emulated(&'static str),
+    /// A board without a boot loader that is a USB drive.
+    #[error("{0} takes no .uf2 file; name the image .elf")]
+    NoUf2(&'static str),
     /// A file or a process of the host.
     #[error("cannot {doing}: {source}")]
     Io {
@@ -185,13 +208,7 @@ pub fn flash(
     let first = inputs.first().ok_or(FlashError::NoInput)?;
     let machine = match board.connection {
         Connection::Qemu { machine } => machine,
-        Connection::ProbeRs { .. } => {
-            return Err(FlashError::MissingProgram {
-                program: "probe-rs",
-                remedy: "flashing real boards from here comes with the first board; until then, \
-                         `cargo run --release` in the board's folder does it",
-            });
-        }
+        Connection::ProbeRs { .. } => return Err(FlashError::NotEmulated(board.name)),
     };
 
     let workshop = Workshop::open(board)?;
@@ -279,7 +296,7 @@ fn run(
         let file = folder.join("input.bin");
         let bytes: Vec<u8> =
             inputs.iter().flat_map(|v| v.iter().map(|x| x.cast_unsigned())).collect();
-        std::fs::write(&file, bytes).map_err(io_error(|| format!("write {}", file.display())))?;
+        fs::write(&file, bytes).map_err(io_error(|| format!("write {}", file.display())))?;
     }
     let ended = qemu::run(machine, &images.path(binary), folder, clock, options.timeout)?;
     let log = Log::new(decoder.decode(&ended.stdout), &ended.stderr);

@@ -16,6 +16,7 @@ pub mod cli;
 pub mod data;
 pub mod detect;
 pub mod emit;
+pub mod export;
 pub mod fetch;
 pub mod files;
 pub mod fit;
@@ -36,6 +37,7 @@ pub mod quantize;
 pub mod quantized;
 mod random;
 mod rank;
+pub mod send;
 pub mod target;
 #[doc(hidden)]
 pub mod testing;

@@ -14,7 +14,7 @@ const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10_mobilen
 const LABELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10_mobilenet/labels.txt");
 const COMMANDS: &[&str] = &[
     "new", "summary", "layers", "weights", "train", "report", "quantize", "run", "evaluate",
-    "verify", "plan", "bench", "flash",
+    "verify", "plan", "bench", "export", "flash", "send",
 ];
 
 fn mote(arguments: &[&str]) -> Output {
@@ -81,6 +81,8 @@ fn bad_usage_is_2() {
         &["run", MODEL, "picture.png"],
         &["bench", MODEL],
         &["plan", MODEL],
+        &["export", "rust", MODEL, "-o", "unused.mote"],
+        &["export", "pascal", MODEL, "-o", "unused.mote"],
     ] {
         assert_eq!(exit_code(arguments), 2, "{arguments:?}");
     }
@@ -100,6 +102,9 @@ fn a_missing_file_is_1() {
         &["plan", missing],
         &["bench", missing],
         &["evaluate", MODEL, "--data", missing],
+        &["send", "--port", missing],
+        &["send", missing, "--port", "unused"],
+        &["send", "--update", missing, "--port", "unused"],
     ] {
         let output = mote(arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
@@ -168,6 +173,19 @@ fn reports_have_the_stable_keys() {
     assert!(layer["name"].is_string() && layer.get("sqnr_db").is_some(), "{layer}");
 
     report(&["plan", blob], &["arena_bytes", "scratch_bytes"]);
+    for language in ["rust", "c"] {
+        let project = folder.path().join(language);
+        let export = ["export", language, blob, "-o", project.to_str().unwrap()];
+        let exported = report(&export, &["files", "features", "blob_bytes", "arena_bytes"]);
+        assert_eq!(exported["name"], "net");
+        for written in exported["files"].as_array().unwrap() {
+            assert!(project.join(written.as_str().unwrap()).is_file(), "{written}");
+        }
+        let source = fs::read_to_string(project.join("src/lib.rs")).unwrap();
+        assert!(source.contains("\"airplane\"") && !source.contains("{{"));
+        assert_eq!(exit_code(&[&export[..], &["--name", "2 b"]].concat()), 2);
+        assert_eq!(exit_code(&[&export[..], &["--engine", data]].concat()), 1);
+    }
     let bench = report(&["bench", blob, "--layers", "--runs", "3"], &["median_us", "min_us"]);
     assert!(!bench["layers"].as_array().unwrap().is_empty());
 }

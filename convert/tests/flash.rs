@@ -1,16 +1,10 @@
 //! Networks on the emulated boards: the same bits as TensorFlow Lite Micro and as this machine, and
 //! no more instructions and memory than the board's `budgets.json` allows.
 //!
-//! A budget is what was measured. `MOTE_BUDGETS=write` puts what is measured now in its place, for
-//! a change that is worth it; without that, more than the tolerance fails.
-//!
 //! They need QEMU and a cross compiler, so they run only when asked: `cargo xtask test` does, or
 //! `cargo test -p mote-convert --test flash -- --ignored`.
 
-use std::collections::BTreeMap;
-use std::env;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mote_convert::blob::{Blob, Runner};
 use mote_convert::emit::{Metadata, emit};
@@ -22,6 +16,12 @@ use mote_convert::target::Target;
 use mote_convert::testing::shared;
 use mote_convert::{import, interpret, passes};
 use mote_engine::{Isa, Numerics};
+
+use budgets::{Budget, exceeded, hold};
+
+#[path = "common/budgets.rs"]
+#[allow(unreachable_pub, reason = "shared by several tests")]
+mod budgets;
 
 /// A board, and the machine its blobs are packed for.
 #[derive(Clone, Copy)]
@@ -35,7 +35,7 @@ const M55: Board = Board { name: "mps3-an547", target: "cortex-m55" };
 
 /// What a network costs on a board. More is a failure.
 #[derive(Clone, Copy, Debug, serde::Deserialize, serde::Serialize)]
-struct Budget {
+struct Cost {
     /// Of an inference; half a percent more is tolerated.
     instructions: u64,
     /// Engine, runtime and the kernels that the blob uses, without the blob; one percent more.
@@ -46,7 +46,18 @@ struct Budget {
     stack_bytes: u32,
 }
 
-impl Budget {
+impl Budget for Cost {
+    fn amounts(&self) -> Vec<(&'static str, u64, u64)> {
+        vec![
+            ("instructions", self.instructions, 5),
+            ("engine_bytes", self.engine_bytes.into(), 10),
+            ("arena_bytes", self.arena_bytes.into(), 0),
+            ("stack_bytes", self.stack_bytes.into(), 0),
+        ]
+    }
+}
+
+impl Cost {
     fn of(report: &FlashReport) -> Self {
         Self {
             instructions: report.instructions,
@@ -55,62 +66,22 @@ impl Budget {
             stack_bytes: report.stack_bytes,
         }
     }
-
-    /// The first thing of which `found` takes too much.
-    fn exceeded(&self, found: &Self) -> Option<&'static str> {
-        let limits = [
-            ("instructions", found.instructions, self.instructions + self.instructions / 200),
-            (
-                "engine_bytes",
-                found.engine_bytes.into(),
-                (self.engine_bytes + self.engine_bytes / 100).into(),
-            ),
-            ("arena_bytes", found.arena_bytes.into(), self.arena_bytes.into()),
-            ("stack_bytes", found.stack_bytes.into(), self.stack_bytes.into()),
-        ];
-        limits.iter().find(|(_, found, limit)| found > limit).map(|(what, ..)| *what)
-    }
-}
-
-/// Holds a report against the budget of `network` on `board`.
-fn hold_to_budget(board: Board, network: &str, report: &FlashReport) {
-    let path = budgets(board);
-    let text = fs::read_to_string(&path).unwrap_or_else(|_| "{}".to_owned());
-    let mut all: BTreeMap<String, Budget> = serde_json::from_str(&text).expect("budgets");
-    let found = Budget::of(report);
-    if env::var_os("MOTE_BUDGETS").is_some_and(|value| value == "write") {
-        all.insert(network.to_owned(), found);
-        let text = serde_json::to_string_pretty(&all).expect("numbers") + "\n";
-        fs::write(&path, text).expect("the folder of the board");
-        return;
-    }
-    let budget = all.get(network).unwrap_or_else(|| {
-        panic!("{network} has no budget in {}; MOTE_BUDGETS=write makes one", path.display())
-    });
-    if let Some(what) = budget.exceeded(&found) {
-        panic!("{network} on {}: more {what} than budgeted: {found:?}, {budget:?}", board.name);
-    }
-}
-
-fn budgets(board: Board) -> PathBuf {
-    let firmware = Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-examples");
-    firmware.join(board.name).join("budgets.json")
 }
 
 #[test]
 fn a_budget_tolerates_little() {
     let budget =
-        Budget { instructions: 1000, engine_bytes: 1000, arena_bytes: 1000, stack_bytes: 1000 };
-    assert_eq!(budget.exceeded(&budget), None);
-    let close = Budget { instructions: 1005, engine_bytes: 1010, ..budget };
-    assert_eq!(budget.exceeded(&close), None);
+        Cost { instructions: 1000, engine_bytes: 1000, arena_bytes: 1000, stack_bytes: 1000 };
+    assert_eq!(exceeded(&budget, &budget), None);
+    let close = Cost { instructions: 1005, engine_bytes: 1010, ..budget };
+    assert_eq!(exceeded(&budget, &close), None);
     for (what, found) in [
-        ("instructions", Budget { instructions: 1006, ..budget }),
-        ("engine_bytes", Budget { engine_bytes: 1011, ..budget }),
-        ("arena_bytes", Budget { arena_bytes: 1001, ..budget }),
-        ("stack_bytes", Budget { stack_bytes: 1001, ..budget }),
+        ("instructions", Cost { instructions: 1006, ..budget }),
+        ("engine_bytes", Cost { engine_bytes: 1011, ..budget }),
+        ("arena_bytes", Cost { arena_bytes: 1001, ..budget }),
+        ("stack_bytes", Cost { stack_bytes: 1001, ..budget }),
     ] {
-        assert_eq!(budget.exceeded(&found), Some(what));
+        assert_eq!(exceeded(&budget, &found), Some(what));
     }
 }
 
@@ -138,7 +109,7 @@ fn run(board: Board, name: &str, blob: &Blob, inputs: &[Vec<i8>]) -> FlashReport
         report.bss_bytes,
     );
     compare(name, blob, inputs, &report);
-    hold_to_budget(board, name, &report);
+    hold(board.name, name, &Cost::of(&report));
     report
 }
 

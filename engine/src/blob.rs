@@ -13,6 +13,7 @@ use core::mem::offset_of;
 #[derive(Clone, Copy, Debug)]
 pub struct Blob<'a> {
     bytes: &'a [u8],
+    checksum: u32,
     numerics: Numerics,
     arena_bytes: u32,
     families: u32,
@@ -56,6 +57,7 @@ impl<'a> Blob<'a> {
         }
         let blob = Self {
             bytes,
+            checksum: header.checksum,
             numerics,
             arena_bytes: header.arena_bytes,
             families: header.families,
@@ -73,6 +75,12 @@ impl<'a> Blob<'a> {
     #[must_use]
     pub const fn bytes(&self) -> &'a [u8] {
         self.bytes
+    }
+
+    /// The checksum of its bytes, which names this very blob.
+    #[must_use]
+    pub const fn checksum(&self) -> u32 {
+        self.checksum
     }
 
     /// The contract the blob was made for.

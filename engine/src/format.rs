@@ -389,7 +389,10 @@ pub fn checksum(bytes: &[u8]) -> u32 {
     !update_checksum(!0, bytes)
 }
 
-pub(crate) fn update_checksum(mut crc: u32, bytes: &[u8]) -> u32 {
+/// [`checksum`] in pieces: begins with `!0`, each piece takes the last result, and the inverse of the
+/// final one is the checksum.
+#[must_use]
+pub fn update_checksum(mut crc: u32, bytes: &[u8]) -> u32 {
     const TABLE: [u32; 16] = {
         let mut table = [0_u32; 16];
         let mut index = 0;

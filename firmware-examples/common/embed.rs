@@ -13,15 +13,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     embed("MOTE_INPUT", &out.join("input.bin"), "one input tensor for it, raw int8")?;
 
     fs::copy("memory.x", out.join("memory.x"))?;
-    // Names of the device's interrupt handlers: there are none.
-    fs::write(out.join("device.x"), "")?;
     println!("cargo:rerun-if-changed=memory.x");
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rustc-link-search={}", out.display());
     println!("cargo:rustc-link-arg-bins=--nmagic");
     println!("cargo:rustc-link-arg-bins=-Tlink.x");
-    for logging in ["classify", "parity", "profile"] {
-        println!("cargo:rustc-link-arg-bin={logging}=-Tdefmt.x");
+    let manifest = fs::read_to_string("Cargo.toml")?;
+    for logging in ["classify", "parity", "profile", "serve"] {
+        // In src/bin, or named in the manifest where boards share a program.
+        let own = Path::new("src/bin").join(logging).with_extension("rs").is_file();
+        if own || manifest.contains(&format!("name = \"{logging}\"")) {
+            println!("cargo:rustc-link-arg-bin={logging}=-Tdefmt.x");
+        }
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {
-        ["setup"] => setup::run(&[setup::Need::Firmware, setup::Need::Arm, setup::Need::Npm]),
+        ["setup"] => setup::run(&setup::Need::ALL),
         ["demo"] => demo::run(),
         ["test"] => test::run(),
         ["pytorch"] => pytorch::run(None),

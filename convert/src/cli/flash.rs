@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::bail;
 use mote_engine::Isa;
 use serde::Serialize;
 
@@ -9,14 +10,16 @@ use super::Usage;
 use super::output::{Output, grouped};
 use super::source::{Feed, open_blob};
 use crate::blob::{Blob, Runner};
-use crate::flash::{self, BOARDS, Options};
+use crate::files::write_atomic;
+use crate::flash::{self, BOARDS, Board, Options, Program};
 use crate::npy::Array;
 use crate::picture::Picture;
 use crate::preprocess::Preprocess;
 
 /// Builds the firmware example of a board around a blob, runs it and compares the bits.
 ///
-/// QEMU boards run here; hardware boards need probe-rs and the board on a cable.
+/// Emulated boards run here. A real one is written and started by probe-rs, or --image makes the
+/// file for it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A blob (.mote).
@@ -39,6 +42,12 @@ pub(super) struct Args {
     /// How the picture becomes the input. Default: what the blob says.
     #[arg(long, value_name = "RULE")]
     preprocess: Option<Preprocess>,
+    /// Writes the firmware there and runs nothing: .uf2 for a board that is a USB drive, else .elf.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "output", "layers"])]
+    image: Option<PathBuf>,
+    /// The firmware that takes pictures and models from `mote send` over a serial line.
+    #[arg(long, conflicts_with_all = ["picture", "input", "output", "layers"])]
+    serve: bool,
 }
 
 fn board_help() -> String {
@@ -82,6 +91,9 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
     let board = flash::board(&args.board).map_err(|error| Usage(error.to_string()))?;
     let blob = open_blob(&args.blob)?;
     let inputs = inputs(args, &blob)?;
+    if args.image.is_some() || args.serve || !board.is_emulated() {
+        return firmware(args, board, &blob, &inputs, output);
+    }
     let expected = expected(&blob, &inputs)?;
     let progress = |text: &str| output.note(text);
     let options = Options { progress: &progress, layers: args.layers, ..Options::default() };
@@ -118,6 +130,63 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
     };
     output.report(&report, text)?;
     anyhow::ensure!(parity, "the board's output differs from the host's; please report this");
+    Ok(())
+}
+
+#[derive(Debug, Serialize)]
+struct Firmware {
+    board: &'static str,
+    image: Option<PathBuf>,
+    flash_bytes: u32,
+    /// Flash without the blob: the engine, the board's own code, the logger, the picture.
+    program_bytes: u32,
+    /// Statics, the arena included.
+    ram_bytes: u32,
+}
+
+/// The firmware into a file, or onto the board.
+fn firmware(
+    args: &Args,
+    board: &Board,
+    blob: &Blob,
+    inputs: &[Vec<i8>],
+    output: &Output,
+) -> anyhow::Result<()> {
+    if args.image.is_none() && board.is_emulated() {
+        bail!(Usage(format!("{} is emulated: --serve needs --image FILE for QEMU", board.name)));
+    }
+    let [input] = inputs else {
+        bail!(Usage(format!("{} is a real board: it runs one --picture", board.name)));
+    };
+    let progress = |text: &str| output.note(text);
+    let options = Options { progress: &progress, ..Options::default() };
+    let program = if args.serve { Program::Serve } else { Program::Classify };
+    let image = flash::image(blob.bytes(), board, program, input, &options)?;
+    if let Some(path) = &args.image {
+        let uf2 = path.extension().is_some_and(|extension| extension == "uf2");
+        let bytes = if uf2 { flash::uf2(&image, board)? } else { image.elf.clone() };
+        write_atomic(path, &bytes)?;
+    }
+    let blob_bytes = u32::try_from(blob.bytes().len()).unwrap_or(u32::MAX);
+    let report = Firmware {
+        board: board.name,
+        image: args.image.clone(),
+        flash_bytes: image.flash_bytes,
+        program_bytes: image.flash_bytes.saturating_sub(blob_bytes),
+        ram_bytes: image.ram_bytes,
+    };
+    output.report(&report, |report| {
+        format!(
+            "{}: {} bytes of flash ({} without the blob), {} bytes of RAM without the stack\n",
+            report.image.as_ref().map_or(report.board.into(), |path| path.display().to_string()),
+            grouped(report.flash_bytes),
+            grouped(report.program_bytes),
+            grouped(report.ram_bytes),
+        )
+    })?;
+    if args.image.is_none() {
+        flash::run_on_probe(&image, board)?;
+    }
     Ok(())
 }
 

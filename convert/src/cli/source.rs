@@ -139,7 +139,7 @@ impl Feed {
         Self::with_shape(preprocess, shape.height, shape.width, len)
     }
 
-    fn with_shape(
+    pub(super) fn with_shape(
         preprocess: Preprocess,
         height: usize,
         width: usize,

@@ -15,6 +15,8 @@ pub enum Connection {
     ProbeRs {
         /// The name of `probe-rs run --chip`.
         chip: &'static str,
+        /// The family of UF2 files that its boot loader takes as a USB drive, if it does.
+        uf2: Option<u32>,
     },
 }
 
@@ -35,17 +37,49 @@ pub struct Board {
 pub const BOARDS: &[Board] = &[
     Board {
         name: "mps2-an386",
-        chip: "Cortex-M4F",
+        chip: "Cortex-M4F, emulated",
         triple: "thumbv7em-none-eabihf",
         connection: Connection::Qemu { machine: "mps2-an386" },
     },
     Board {
         name: "mps3-an547",
-        chip: "Cortex-M55",
+        chip: "Cortex-M55, emulated",
         triple: "thumbv8m.main-none-eabihf",
         connection: Connection::Qemu { machine: "mps3-an547" },
     },
+    Board {
+        name: "pico",
+        chip: "RP2040, Cortex-M0+",
+        triple: "thumbv6m-none-eabi",
+        connection: Connection::ProbeRs { chip: "RP2040", uf2: Some(0xe48b_ff56) },
+    },
+    Board {
+        name: "pico2",
+        chip: "RP2350, Cortex-M33",
+        triple: "thumbv8m.main-none-eabihf",
+        connection: Connection::ProbeRs { chip: "RP235x", uf2: Some(0xe48b_ff59) },
+    },
+    Board {
+        name: "nucleo-f446re",
+        chip: "STM32F446, Cortex-M4F",
+        triple: "thumbv7em-none-eabihf",
+        connection: Connection::ProbeRs { chip: "STM32F446RETx", uf2: None },
+    },
+    Board {
+        name: "nrf52840-dk",
+        chip: "nRF52840, Cortex-M4F",
+        triple: "thumbv7em-none-eabihf",
+        connection: Connection::ProbeRs { chip: "nRF52840_xxAA", uf2: None },
+    },
 ];
+
+impl Board {
+    /// Whether it runs without anybody having to buy it.
+    #[must_use]
+    pub const fn is_emulated(&self) -> bool {
+        matches!(self.connection, Connection::Qemu { .. })
+    }
+}
 
 /// The board of that name.
 #[must_use]

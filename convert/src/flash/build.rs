@@ -8,9 +8,8 @@ use std::{
     process::Stdio,
 };
 
-use mote_engine::Model;
-
 use super::{Board, FlashError, io_error, log::Log, toolchain::Toolchain};
+use crate::blob::Blob;
 use crate::emit::AlignedBytes;
 use crate::fetch::cache_dir;
 
@@ -64,7 +63,7 @@ impl Workshop {
         &self,
         blob: &[u8],
         input: &[i8],
-        binaries: &[&str],
+        binaries: &[&'static str],
     ) -> Result<Images, FlashError> {
         // The same paths every time: cargo then sees whether the contents changed.
         let embedded_blob = self.target.join("embedded.mote");
@@ -78,7 +77,8 @@ impl Workshop {
             .arg("--release")
             .args(["--package", self.board])
             .args(binaries.iter().flat_map(|binary| ["--bin", binary]))
-            .args(["--no-default-features", "--features", &features(blob)])
+            .args(if binaries == ["serve"] { &[][..] } else { &["--no-default-features"] })
+            .args(["--features", &features(blob)])
             .current_dir(self.sources.join(self.board))
             .env("CARGO_TARGET_DIR", &self.target)
             .env("DEFMT_LOG", "info")
@@ -88,6 +88,11 @@ impl Workshop {
         let output = cargo.output().map_err(io_error(|| "start cargo".to_owned()))?;
         if !output.status.success() {
             let log = String::from_utf8_lossy(&output.stderr).into_owned();
+            let missing =
+                |binary: &&&'static str| log.contains(&format!("no bin target named `{binary}`"));
+            if let Some(binary) = binaries.iter().find(missing) {
+                return Err(FlashError::NoBinary { board: self.board, binary });
+            }
             return Err(match log.lines().find(|line| line.contains("will not fit in region")) {
                 Some(line) => FlashError::DoesNotFit(line.trim().to_owned()),
                 None => FlashError::BuildFailed(log),
@@ -149,18 +154,12 @@ pub(super) fn sources() -> PathBuf {
     )
 }
 
-/// The operations and the contract that a blob uses, as features of the engine. Of bytes that are
-/// no blob all of them: the firmware then says what is wrong.
+/// What the firmware links of the engine. For bytes that are no blob all of it: the firmware then
+/// says what is wrong.
 fn features(blob: &[u8]) -> String {
-    let blob = AlignedBytes::from(blob);
-    let Ok(model) = Model::parse(&blob) else { return "all".to_owned() };
-    let mut features: Vec<String> = (0..model.op_count())
-        .filter_map(|index| Some(format!("mote-engine/{}", model.kind(index)?.name())))
-        .collect();
-    features.push(format!("mote-engine/{}", model.numerics().name()));
-    features.sort_unstable();
-    features.dedup();
-    features.join(",")
+    let Ok(blob) = Blob::new(AlignedBytes::from(blob)) else { return "all".to_owned() };
+    let features = blob.features().into_iter().map(|feature| format!("mote-engine/{feature}"));
+    features.collect::<Vec<_>>().join(",")
 }
 
 fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<(), FlashError> {

@@ -1,4 +1,5 @@
-//! The little of ELF that a firmware image needs: section sizes and symbol names (32 bit, little-endian).
+//! The little of ELF that a firmware image needs: sections, what is loaded where, and symbol names
+//! (32 bit, little-endian).
 
 use super::FlashError;
 
@@ -7,6 +8,16 @@ use super::FlashError;
 pub(super) struct Elf<'a> {
     bytes: &'a [u8],
     sections: Vec<Section<'a>>,
+    loads: Vec<Load>,
+}
+
+/// A program header of something in memory.
+#[derive(Debug, Clone, Copy)]
+struct Load {
+    offset: u32,
+    /// Where it is stored: in flash, also for what is copied to RAM at the start.
+    address: u32,
+    stored: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +27,8 @@ struct Section<'a> {
     offset: u32,
     size: u32,
     link: u32,
+    flags: u32,
+    address: u32,
 }
 
 /// A named place.
@@ -40,6 +53,29 @@ impl<'a> Elf<'a> {
             .filter(|section| section.name == name)
             .map(|section| section.size)
             .sum()
+    }
+
+    /// Addresses and contents of everything that is stored on the chip.
+    pub(super) fn segments(&self) -> Vec<(u32, &'a [u8])> {
+        let contents = |load: &Load| {
+            let start = usize::try_from(load.offset).ok()?;
+            let end = start.checked_add(usize::try_from(load.stored).ok()?)?;
+            Some((load.address, self.bytes.get(start..end)?))
+        };
+        self.loads.iter().filter(|load| load.stored > 0).filter_map(contents).collect()
+    }
+
+    /// Bytes of everything that is stored on the chip.
+    pub(super) fn loaded_bytes(&self) -> u32 {
+        self.loads.iter().map(|load| load.stored).sum()
+    }
+
+    /// Bytes of the statics in RAM: Cortex-M's lies at 0x2000_0000.
+    pub(super) fn ram_bytes(&self) -> u32 {
+        let in_ram = |section: &&Section<'_>| {
+            section.flags & ALLOCATED != 0 && (0x2000_0000..0x4000_0000).contains(&section.address)
+        };
+        self.sections.iter().filter(in_ram).map(|section| section.size).sum()
     }
 
     /// Every symbol with a name.
@@ -87,6 +123,8 @@ impl<'a> Elf<'a> {
                 offset: word(header, 16)?,
                 size: word(header, 20)?,
                 link: word(header, 24)?,
+                flags: word(header, 8)?,
+                address: word(header, 12)?,
             };
             raw.push((word(header, 0)?, section));
         }
@@ -95,11 +133,28 @@ impl<'a> Elf<'a> {
             .into_iter()
             .map(|(name, section)| Some(Section { name: text(names, name)?, ..section }))
             .collect::<Option<Vec<_>>>()?;
-        Some(Self { bytes, sections })
+        Some(Self { bytes, sections, loads: loads(bytes)? })
     }
 }
 
 const SYMTAB: u32 = 2;
+const ALLOCATED: u32 = 2;
+const LOAD: u32 = 1;
+
+fn loads(bytes: &[u8]) -> Option<Vec<Load>> {
+    let table = usize::try_from(word(bytes, 0x1c)?).ok()?;
+    let stride = usize::from(half(bytes, 0x2a)?);
+    let count = usize::from(half(bytes, 0x2c)?);
+    let mut loads = Vec::with_capacity(count);
+    for index in 0..count {
+        let header = bytes.get(table.checked_add(index.checked_mul(stride)?)?..)?;
+        if word(header, 0)? == LOAD {
+            let (offset, address) = (word(header, 4)?, word(header, 12)?);
+            loads.push(Load { offset, address, stored: word(header, 16)? });
+        }
+    }
+    Some(loads)
+}
 
 fn slice<'a>(bytes: &'a [u8], section: &Section<'_>) -> Option<&'a [u8]> {
     let start = usize::try_from(section.offset).ok()?;

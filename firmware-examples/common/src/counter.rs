@@ -8,6 +8,8 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use cortex_m::peripheral::{SYST, syst::SystClkSource};
 use cortex_m_rt::exception;
 
+use crate::number;
+
 /// A free-running counter: SysTick's 24 bits, extended by counting its wraps.
 pub struct Counter {
     syst: SYST,
@@ -58,14 +60,11 @@ impl Counter {
 /// Executed instructions for `ticks` of the emulated clock, see the module's text.
 #[must_use]
 pub const fn instructions(ticks: u64) -> u64 {
-    ticks * 1_000_000_000 / CLOCK_HZ
+    ticks * 1_000_000_000 / CLOCK_HZ as u64
 }
 
-/// The board's clock, from its `.cargo/config.toml`.
-const CLOCK_HZ: u64 = match u64::from_str_radix(env!("MOTE_CLOCK_HZ"), 10) {
-    Ok(clock_hz) => clock_hz,
-    Err(_) => panic!("MOTE_CLOCK_HZ is no number"),
-};
+/// The board's clock.
+pub const CLOCK_HZ: u32 = number(env!("MOTE_CLOCK_HZ"));
 
 const TOP: u32 = 0x00ff_ffff;
 

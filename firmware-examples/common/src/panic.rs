@@ -19,11 +19,12 @@ unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
     stop()
 }
 
-fn stop() -> ! {
+/// Ends the run: the emulator's, or the debugger's, who sees where.
+pub(crate) fn stop() -> ! {
     #[cfg(feature = "semihosting")]
     crate::exit::failure();
     #[cfg(not(feature = "semihosting"))]
     loop {
-        cortex_m::asm::bkpt();
+        cortex_m::asm::udf();
     }
 }
