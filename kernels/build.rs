@@ -4,7 +4,7 @@ use std::env;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rustc-check-cfg=cfg(armv7em, armv7em_f16, mve)");
+    println!("cargo:rustc-check-cfg=cfg(armv7em, armv7em_f16, armv7m, mve)");
     let target = env::var("TARGET").unwrap_or_default();
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     let named = |cpus: &[&'static str]| cpus.iter().copied().find(|cpu| flags.contains(cpu));
@@ -14,6 +14,10 @@ fn main() {
     let dsp = helium.or_else(|| named(&["cortex-m33"]).filter(|_| armv8m));
     if dsp.is_some() || target.starts_with("thumbv7em") || target.starts_with("thumbv7neon") {
         println!("cargo:rustc-cfg=armv7em");
+    }
+    // Where the DSP extension is, nobody asks for less, except a test.
+    if target.starts_with("thumbv7m") || target.starts_with("thumbv7neon") {
+        println!("cargo:rustc-cfg=armv7m");
     }
     if helium.is_some() {
         println!("cargo:rustc-cfg=mve");

@@ -30,6 +30,9 @@ struct Board {
     target: &'static str,
 }
 
+const M3: Board = Board { name: "mps2-an385", target: "cortex-m3" };
+const M7: Board = Board { name: "mps2-an500", target: "cortex-m7" };
+const M33: Board = Board { name: "mps2-an505", target: "cortex-m33" };
 const M4: Board = Board { name: "mps2-an386", target: "cortex-m4" };
 const M55: Board = Board { name: "mps3-an547", target: "cortex-m55" };
 
@@ -139,7 +142,7 @@ fn compare(name: &str, blob: &Blob, inputs: &[Vec<i8>], report: &FlashReport) {
 }
 
 /// The committed network under both contracts; what it calibrates on does not matter for the bits.
-fn the_committed_network(board: Board) {
+fn committed(board: Board) {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/cifar10_mobilenet/model.h5");
     let graph = passes::standard(import::open(&model).expect("a model")).expect("passes");
     let len = graph.input_shape().elements();
@@ -174,41 +177,40 @@ fn noise(seed: u32, len: usize) -> impl Iterator<Item = i8> {
     .take(len)
 }
 
+fn vww(board: Board) {
+    check(board, "vww_96", "models/mlperf_tiny/vww_96_int8.tflite", "golden/vww_96_int8");
+}
+
+fn resnet8(board: Board) {
+    let model = "models/mlperf_tiny/pretrainedResnet_quant.tflite";
+    check(board, "ResNet-8", model, "golden/resnet8_int8");
+}
+
+fn kws(board: Board) {
+    check(board, "kws", "models/mlperf_tiny/kws_ref_model.tflite", "golden/kws_int8");
+}
+
 macro_rules! networks {
-    ($($chip:ident $board:ident,)*) => {
+    ($($chip:ident $board:ident: $($network:ident)*,)*) => {
         $(
             mod $chip {
-                use super::{$board, check, the_committed_network};
-
-                #[test]
-                #[ignore = "needs QEMU and a cross compiler"]
-                fn committed() {
-                    the_committed_network($board);
-                }
-
-                #[test]
-                #[ignore = "needs QEMU and a cross compiler"]
-                fn vww() {
-                    let model = "models/mlperf_tiny/vww_96_int8.tflite";
-                    check($board, "vww_96", model, "golden/vww_96_int8");
-                }
-
-                #[test]
-                #[ignore = "needs QEMU and a cross compiler"]
-                fn resnet8() {
-                    let model = "models/mlperf_tiny/pretrainedResnet_quant.tflite";
-                    check($board, "ResNet-8", model, "golden/resnet8_int8");
-                }
-
-                #[test]
-                #[ignore = "needs QEMU and a cross compiler"]
-                fn kws() {
-                    let model = "models/mlperf_tiny/kws_ref_model.tflite";
-                    check($board, "kws", model, "golden/kws_int8");
-                }
+                $(
+                    #[test]
+                    #[ignore = "needs QEMU and a cross compiler"]
+                    fn $network() {
+                        super::$network(super::$board);
+                    }
+                )*
             }
         )*
     };
 }
 
-networks! { cortex_m4 M4, cortex_m55 M55, }
+// Where the kernels are another board's, one network shows that they run there too.
+networks! {
+    cortex_m3 M3: committed vww resnet8 kws,
+    cortex_m4 M4: committed vww resnet8 kws,
+    cortex_m7 M7: vww,
+    cortex_m33 M33: kws,
+    cortex_m55 M55: committed vww resnet8 kws,
+}

@@ -20,8 +20,8 @@
 //! in place `OutputLen` for a window that cannot and `Scratch` without room for the ring.
 //!
 //! # Cost
-//! `out_height * out_width * out_channels * taps` MACs. Scratch: scalar, AVX2 and AArch64 none, Armv7E-M
-//! about `24 * out_width` bytes, Helium 4 KiB or
+//! `out_height * out_width * out_channels * taps` MACs. Scratch: scalar, AVX2 and AArch64 none, Armv7-M
+//! three padded rows, Armv7E-M about `24 * out_width` bytes, Helium 4 KiB or
 //! `64 * stride * out_width` bytes, see [`scratch_bytes`].
 //!
 //! # Source
@@ -31,6 +31,8 @@ use crate::{Epilogue, Filter, Geometry, Isa, Layout, Rows, ShapeError};
 
 #[cfg(armv7em)]
 pub(crate) mod armv7em_dsp;
+#[cfg(armv7m)]
+pub(crate) mod armv7m;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 mod axes;
@@ -109,6 +111,7 @@ impl<'a> Args<'a> {
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
     Neon neon on target_arch = "aarch64",
+    Armv7m armv7m on armv7m,
     Armv7emDsp armv7em_dsp on armv7em,
     Mve mve on mve,
 }
@@ -121,6 +124,7 @@ pub const fn layout(isa: Isa, geometry: &Geometry) -> Layout {
         Isa::Scalar | Isa::Armv7emDsp | Isa::Mve => Layout::PLAIN,
         Isa::Avx2 => AVX2_LAYOUT,
         Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm => NEON_LAYOUT,
+        Isa::Armv7m => crate::tile_s8::ARMV7M_LAYOUT,
     }
 }
 
@@ -150,11 +154,30 @@ pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
         Isa::Mve if armv7em_has_planes(geometry) => {
             mve_columns(geometry).saturating_mul(64).saturating_mul(mve_steps(geometry))
         }
-        Isa::Armv7emDsp | Isa::Mve => 0,
+        Isa::Armv7m if armv7m_has_rows(geometry) => armv7m_row_bytes(geometry).saturating_mul(3),
+        Isa::Armv7emDsp | Isa::Armv7m | Isa::Mve => 0,
     }
 }
 
-/// Whether the cells for Cortex-M are written for this window: 3x3, each channel by itself.
+/// Whether the Armv7-M cell is written for this window: 3x3, each channel by itself, in fours.
+pub(crate) const fn armv7m_has_rows(geometry: &Geometry) -> bool {
+    let window = geometry.window();
+    window.kernel_height == 3
+        && window.kernel_width == 3
+        && window.dilation_height == 1
+        && window.dilation_width == 1
+        && geometry.input().channels == geometry.output().channels
+        && geometry.input().channels.is_multiple_of(4)
+}
+
+/// Bytes of a padded row: all columns that the outputs of a row see.
+pub(crate) const fn armv7m_row_bytes(geometry: &Geometry) -> usize {
+    let output = geometry.output();
+    let columns = output.width.saturating_sub(1) * geometry.window().stride_width + 3;
+    columns.saturating_mul(output.channels)
+}
+
+/// Whether the other cells for Cortex-M are written for this window: 3x3, each channel by itself.
 pub(crate) const fn armv7em_has_planes(geometry: &Geometry) -> bool {
     let window = geometry.window();
     window.kernel_height == 3

@@ -10,6 +10,8 @@ macro_rules! routine {
 pub(crate) mod aarch64;
 #[cfg(armv7em)]
 pub(crate) mod armv7em;
+#[cfg(armv7m)]
+pub(crate) mod armv7m;
 #[cfg(mve)]
 pub(crate) mod mve;
 #[cfg(target_arch = "x86_64")]
@@ -25,6 +27,7 @@ macro_rules! for_each_isa {
             Neon neon
             NeonDotprod neon_dotprod
             NeonI8mm neon_i8mm
+            Armv7m armv7m
             Armv7emDsp armv7em_dsp
             Mve mve
         }
@@ -64,6 +67,8 @@ pub enum Isa {
     NeonDotprod,
     /// AArch64 with `SDOT` and `SMMLA`: Armv8.6.
     NeonI8mm,
+    /// Armv7-M: Cortex-M3.
+    Armv7m,
     /// Armv7E-M: Cortex-M4 and M7, and Armv8-M with the DSP extension.
     Armv7emDsp,
     /// Helium, the M-profile vector extension, with floats: Cortex-M55 and M85.
@@ -84,7 +89,7 @@ impl Isa {
     pub const fn plainer(self) -> Option<Self> {
         match self {
             Self::Scalar => None,
-            Self::Avx2 | Self::Neon | Self::Armv7emDsp => Some(Self::Scalar),
+            Self::Avx2 | Self::Neon | Self::Armv7m | Self::Armv7emDsp => Some(Self::Scalar),
             Self::NeonDotprod => Some(Self::Neon),
             Self::NeonI8mm => Some(Self::NeonDotprod),
             Self::Mve => Some(Self::Armv7emDsp),
@@ -114,6 +119,7 @@ impl Isa {
             Self::Neon => cfg!(target_arch = "aarch64"),
             Self::NeonDotprod => dotprod_is_available(),
             Self::NeonI8mm => dotprod_is_available() && i8mm_is_available(),
+            Self::Armv7m => cfg!(armv7m),
             Self::Armv7emDsp => cfg!(armv7em),
             Self::Mve => cfg!(mve),
         }

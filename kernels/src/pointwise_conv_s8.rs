@@ -18,8 +18,8 @@
 //! channel or an empty clamp.
 //!
 //! # Cost
-//! `pixels * in_channels * out_channels` MACs. Scratch: scalar none; AVX2 a strip of widened
-//! pixels, about 1 KiB up to 85 input channels and `12 * in_channels` bytes above; AArch64
+//! `pixels * in_channels * out_channels` MACs. Scratch: scalar and Armv7-M none; AVX2 a strip of
+//! widened pixels, about 1 KiB up to 85 input channels and `12 * in_channels` bytes above; AArch64
 //! a strip of about 16 KiB, twice with i8mm; Armv7E-M `6 * in_channels + 16 * out_channels` bytes,
 //! Helium the latter part only, see [`scratch_bytes`].
 //!
@@ -30,6 +30,8 @@ use crate::{Epilogue, Filter, Isa, Layout, ShapeError, tile_s8};
 
 #[cfg(armv7em)]
 pub(crate) mod armv7em_dsp;
+#[cfg(armv7m)]
+pub(crate) mod armv7m;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(mve)]
@@ -87,6 +89,7 @@ cells! {
     Neon neon on target_arch = "aarch64",
     NeonDotprod neon_dotprod on target_arch = "aarch64",
     NeonI8mm neon_i8mm on target_arch = "aarch64",
+    Armv7m armv7m on armv7m,
     Armv7emDsp armv7em_dsp on armv7em,
     Mve mve on mve,
 }
@@ -104,6 +107,8 @@ pub const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> usize {
     match isa {
         // Pixels are read as they lie.
         Isa::Mve => tile_s8::vector_scratch_bytes(isa, channels, depth),
+        // Reads its pixels where they are.
+        Isa::Armv7m => 0,
         _ => tile_s8::scratch_bytes(isa, channels, depth),
     }
 }

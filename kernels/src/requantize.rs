@@ -7,6 +7,8 @@ use crate::ShapeError;
 
 #[cfg(armv7em)]
 pub(crate) mod armv7em_dsp;
+#[cfg(armv7m)]
+pub(crate) mod armv7m;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(mve)]

@@ -36,10 +36,28 @@ pub struct Board {
 /// Every board. Adding one is a line here and a folder of `firmware-examples/`.
 pub const BOARDS: &[Board] = &[
     Board {
+        name: "mps2-an385",
+        chip: "Cortex-M3, emulated",
+        triple: "thumbv7m-none-eabi",
+        connection: Connection::Qemu { machine: "mps2-an385" },
+    },
+    Board {
         name: "mps2-an386",
         chip: "Cortex-M4F, emulated",
         triple: "thumbv7em-none-eabihf",
         connection: Connection::Qemu { machine: "mps2-an386" },
+    },
+    Board {
+        name: "mps2-an500",
+        chip: "Cortex-M7, emulated",
+        triple: "thumbv7em-none-eabihf",
+        connection: Connection::Qemu { machine: "mps2-an500" },
+    },
+    Board {
+        name: "mps2-an505",
+        chip: "Cortex-M33, emulated",
+        triple: "thumbv8m.main-none-eabihf",
+        connection: Connection::Qemu { machine: "mps2-an505" },
     },
     Board {
         name: "mps3-an547",

@@ -24,7 +24,5 @@ pub(crate) fn stop() -> ! {
     #[cfg(feature = "semihosting")]
     crate::exit::failure();
     #[cfg(not(feature = "semihosting"))]
-    loop {
-        cortex_m::asm::udf();
-    }
+    cortex_m::asm::udf()
 }
