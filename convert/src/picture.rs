@@ -3,7 +3,8 @@
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
+use image::error::DecodingError;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use crate::files::{FileError, read_bounded};
 
@@ -51,6 +52,10 @@ impl Picture {
     pub fn decode(bytes: &[u8]) -> Result<Self, ImageError> {
         let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
         reader.limits(limits());
+        if reader.format() == Some(ImageFormat::Jpeg) && breaks_off(bytes) {
+            let fault = DecodingError::new(ImageFormat::Jpeg.into(), "the file breaks off");
+            return Err(ImageError::Decoding(fault));
+        }
         let mut decoder = reader.into_decoder()?;
         let (width, height) = decoder.dimensions();
         if u64::from(width) * u64::from(height) > MAX_PIXELS {
@@ -126,9 +131,31 @@ fn limits() -> Limits {
     limits
 }
 
+/// Whether a JPEG has no end marker, as a copy that was interrupted. The decoder takes it and paints what is missing grey.
+fn breaks_off(jpeg: &[u8]) -> bool {
+    let mut rest = jpeg;
+    loop {
+        // A marker, or what the data of the picture may hold: a stuffed byte, a restart.
+        let Some(at) = rest.windows(2).position(|pair| {
+            pair[0] == 0xff && !matches!(pair[1], 0x00 | 0x01 | 0xd0..=0xd8 | 0xff)
+        }) else {
+            return true;
+        };
+        if rest[at + 1] == 0xd9 {
+            return false;
+        }
+        // A segment with its length; a thumbnail in it may have an end marker of its own.
+        let Some(&length) = rest[at + 2..].first_chunk() else { return true };
+        let Some(after) = rest.get(at + 2 + usize::from(u16::from_be_bytes(length))..) else {
+            return true;
+        };
+        rest = after;
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use image::{GrayImage, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba};
+    use image::{GrayImage, Luma, LumaA, Rgb, RgbImage, Rgba};
 
     use super::*;
     use crate::files::write_atomic;
@@ -164,6 +191,14 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_thumbnail_is_not_that_of_the_jpeg() {
+        let jpeg = encoded(RgbImage::new(16, 16), ImageFormat::Jpeg);
+        let with = [&jpeg[..2], b"\xff\xe1\x00\x06\xff\xd8\xff\xd9", &jpeg[2..], b"more"].concat();
+        assert_eq!(Picture::decode(&with).unwrap(), Picture::decode(&jpeg).unwrap());
+        assert!(Picture::decode(&with[..with.len() - 6]).is_err());
+    }
+
+    #[test]
     fn grey_alpha_and_deep_pictures_become_rgb() {
         let grey = encoded(GrayImage::from_pixel(2, 1, Luma([77])), ImageFormat::Png);
         assert_eq!(Picture::decode(&grey).unwrap().rgb(), [77; 6]);
@@ -183,8 +218,11 @@ mod tests {
         let dir = TempDir::new("picture");
         let path = dir.path().join("broken.jpg");
         let image = RgbImage::from_fn(9, 7, |x, y| Rgb(gradient(x, y)));
-        let png = encoded(image, ImageFormat::Png);
-        for bytes in [b"".as_slice(), b"hello", &png[..png.len() / 2], b"\xff\xd8\xff\xe0"] {
+        let png = encoded(image.clone(), ImageFormat::Png);
+        let jpeg = encoded(image, ImageFormat::Jpeg);
+        let cut = (1..jpeg.len() - 2).map(|len| &jpeg[..len]);
+        let others = [b"".as_slice(), b"hello", &png[..png.len() / 2], b"\xff\xd8\xff\xe0"];
+        for bytes in others.into_iter().chain(cut) {
             write_atomic(&path, bytes).unwrap();
             let error = Picture::open(&path).unwrap_err().to_string();
             assert!(error.contains("broken.jpg"), "{error}");

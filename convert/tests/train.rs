@@ -247,6 +247,37 @@ fn a_new_classifier_learns_before_the_base_does() {
 }
 
 #[test]
+fn class_weights_count_and_patience_ends() {
+    let desk = Desk::new();
+    let file = desk.path("weights.csv");
+    let weights = file.to_str().unwrap();
+    let head = ["--train", "head", "--epochs", "4", "--lr", "0.05", "--class-weights"];
+    let dense = |name: &str| {
+        let graph = desk.graph(name);
+        graph.get_layer("head_dense").unwrap().get_weights()
+    };
+    // Classes of the same size weigh the same.
+    desk.train("plain.safetensors", &head[..6]);
+    desk.train("auto.safetensors", &[&head[..], &["auto"]].concat());
+    assert_eq!(dense("plain.safetensors"), dense("auto.safetensors"));
+    // A class that counts for everything is all that is answered.
+    fs::write(&file, "blue,10000\n\nred, 1\n").unwrap();
+    let report = desk.train("blue.safetensors", &[&head[..], &[weights]].concat());
+    let confusion = report["validation"]["confusion"].as_array().unwrap();
+    assert!(confusion.iter().all(|row| row[1] == 0 && row[2] == 0), "{report}");
+    fs::write(&file, "purple,2\n").unwrap();
+    let output = desk.command("x.safetensors", &[&head[..], &[weights]].concat()).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("line 1") && errors.contains("blue, green, red"), "{errors}");
+
+    let options = ["--train", "head", "--epochs", "400", "--lr", "0.05", "--patience", "3"];
+    let report = desk.train("tired.safetensors", &options);
+    assert_eq!(report["stopped_early"], true);
+    let log = fs::read_to_string(desk.path("tired.run.jsonl")).unwrap();
+    assert!(log.matches("\"epoch\":").count() < 400);
+}
+
+#[test]
 fn a_rate_that_blows_up_says_what_to_try() {
     let desk = Desk::new();
     let wild = ["--train", "all", "--no-head-first", "--optimizer", "sgd", "--lr", "1e30"];

@@ -318,3 +318,31 @@ fn ratio(part: usize, whole: usize) -> f64 {
 /// Keeps the streams of random numbers apart.
 const ORDER: u64 = 1;
 const DROPOUT: u64 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn smoothing_gives_every_class_its_share() {
+        assert_eq!(targets(&[2, 0], 3, 0.0), [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+        let smooth = targets(&[1], 4, 0.2);
+        for (found, expected) in smooth.iter().zip([0.05, 0.85, 0.05, 0.05]) {
+            assert!((found - expected).abs() < 1e-6, "{smooth:?}");
+        }
+    }
+
+    #[test]
+    fn either_loss_or_accuracy_keeps_a_phase_going() {
+        let mut state = State::new(String::new());
+        let mut judge = |loss, accuracy| {
+            let keep = judge(&mut state, &Scores { loss, accuracy, confusion: Vec::new() });
+            (keep, state.waited)
+        };
+        assert_eq!(judge(2.0, 0.5), (true, 0));
+        assert_eq!(judge(1.0, 0.4), (false, 0), "only the loss is better");
+        assert_eq!(judge(1.5, 0.5), (true, 1), "as many right, at a lower loss than those kept");
+        assert_eq!(judge(1.6, 0.5), (false, 2));
+        assert_eq!(judge(3.0, 0.6), (true, 0), "only the accuracy is better");
+    }
+}

@@ -64,7 +64,11 @@ pub(super) fn class_weights(what: &str, train: &Pictures) -> anyhow::Result<Vec<
             Some((label, weight.trim().parse::<f32>().ok()?))
         });
         let (label, weight) = entry.with_context(|| {
-            format!("{what} line {}: expected `class,factor` with a class of the data", index + 1)
+            format!(
+                "{what} line {}: expected `class,factor` with a class of the data: {}",
+                index + 1,
+                classes.join(", ")
+            )
         })?;
         weights[label] = weight;
     }
