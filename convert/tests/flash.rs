@@ -8,8 +8,10 @@ use std::path::Path;
 
 use mote_convert::blob::{Blob, Runner};
 use mote_convert::emit::{Metadata, emit};
-use mote_convert::flash::{self, FlashReport, Options};
+use mote_convert::flash::{self, FlashReport};
+use mote_convert::graph::{Graph, Pooling};
 use mote_convert::lower::lower;
+use mote_convert::networks::{Network, Options, Top};
 use mote_convert::npy::Array;
 use mote_convert::quantize::{Calibration, quantize};
 use mote_convert::target::Target;
@@ -22,6 +24,9 @@ use budgets::{Budget, exceeded, hold};
 #[path = "common/budgets.rs"]
 #[allow(unreachable_pub, reason = "shared by several tests")]
 mod budgets;
+#[path = "common/networks.rs"]
+#[allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared by several tests")]
+mod networks;
 
 /// A board, and the machine its blobs are packed for.
 #[derive(Clone, Copy)]
@@ -30,6 +35,7 @@ struct Board {
     target: &'static str,
 }
 
+const M0: Board = Board { name: "microbit", target: "cortex-m0plus" };
 const M3: Board = Board { name: "mps2-an385", target: "cortex-m3" };
 const M7: Board = Board { name: "mps2-an500", target: "cortex-m7" };
 const M33: Board = Board { name: "mps2-an505", target: "cortex-m33" };
@@ -99,7 +105,7 @@ fn convert(board: Board, path: &Path, numerics: Numerics) -> Blob {
 fn run(board: Board, name: &str, blob: &Blob, inputs: &[Vec<i8>]) -> FlashReport {
     let tensors: Vec<&[i8]> = inputs.iter().map(Vec::as_slice).collect();
     let place = flash::board(board.name).expect("a board");
-    let report = flash::flash(blob.bytes(), place, &tensors, &Options::default())
+    let report = flash::flash(blob.bytes(), place, &tensors, &flash::Options::default())
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     println!(
         "{name} on {}: {} instructions, flash {} of which engine {}, arena {}, stack {}, bss {}",
@@ -141,10 +147,9 @@ fn compare(name: &str, blob: &Blob, inputs: &[Vec<i8>], report: &FlashReport) {
     }
 }
 
-/// The committed network under both contracts; what it calibrates on does not matter for the bits.
-fn committed(board: Board) {
-    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/cifar10_mobilenet/model.h5");
-    let graph = passes::standard(import::open(&model).expect("a model")).expect("passes");
+/// A network in floats under both contracts; what it calibrates on does not matter for the bits.
+fn check_floats(board: Board, name: &str, graph: &Graph) {
+    let graph = passes::standard(graph.clone()).expect("passes");
     let len = graph.input_shape().elements();
     let mut calibration = Calibration::new(&graph);
     for seed in 1..4 {
@@ -161,7 +166,9 @@ fn committed(board: Board) {
         let program = lower(&network, target, numerics).expect("lowers");
         let blob = Blob::new(emit(&program, &Metadata::default()).expect("emits")).expect("parses");
         let inputs: Vec<Vec<i8>> = (4..8).map(|seed| noise(seed, len).collect()).collect();
-        run(board, &format!("cifar10_mobilenet, {}", numerics.name()), &blob, &inputs);
+        let report = run(board, &format!("{name}, {}", numerics.name()), &blob, &inputs);
+        let differs = report.outputs.windows(2).any(|pair| pair[0] != pair[1]);
+        assert!(differs, "{name} says the same of every input: this shows little");
     }
 }
 
@@ -175,6 +182,24 @@ fn noise(seed: u32, len: usize) -> impl Iterator<Item = i8> {
         state.to_le_bytes()[0].cast_signed()
     })
     .take(len)
+}
+
+fn committed(board: Board) {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/cifar10_mobilenet/model.h5");
+    check_floats(board, "cifar10_mobilenet", &import::open(&model).expect("a model"));
+}
+
+fn everything(board: Board) {
+    check_floats(board, "every operation", &networks::everything());
+}
+
+/// What fits 16 KiB of RAM.
+fn small(board: Board) {
+    let network = Network::MobilenetV1 { alpha: 0.2 };
+    // Without a classifier, which says the same of everything as long as nobody has trained it.
+    let top = Top::Features(Pooling::Avg);
+    let options = Options { height: 48, width: 48, top, ..network.options() };
+    check_floats(board, "MobileNetV1 0.2 48", &network.build(&options).expect("builds"));
 }
 
 fn vww(board: Board) {
@@ -208,6 +233,7 @@ macro_rules! networks {
 
 // Where the kernels are another board's, one network shows that they run there too.
 networks! {
+    cortex_m0 M0: everything small,
     cortex_m3 M3: committed vww resnet8 kws,
     cortex_m4 M4: committed vww resnet8 kws,
     cortex_m7 M7: vww,

@@ -36,6 +36,12 @@ pub struct Board {
 /// Every board. Adding one is a line here and a folder of `firmware-examples/`.
 pub const BOARDS: &[Board] = &[
     Board {
+        name: "microbit",
+        chip: "nRF51822, Cortex-M0, emulated",
+        triple: "thumbv6m-none-eabi",
+        connection: Connection::Qemu { machine: "microbit" },
+    },
+    Board {
         name: "mps2-an385",
         chip: "Cortex-M3, emulated",
         triple: "thumbv7m-none-eabi",

@@ -1,0 +1,3 @@
+//! Linker scripts, and the blob and the picture to embed: the same for every board.
+
+include!("../common/embed.rs");
