@@ -44,6 +44,13 @@ impl Target {
         TARGETS.iter().copied().find(|target| target.name == name)
     }
 
+    /// Whether it computes with floats by itself; a chip that does not takes dozens of instructions
+    /// for each operation.
+    #[must_use]
+    pub fn has_floats(self) -> bool {
+        !matches!(self.name, "cortex-m0plus" | "cortex-m3")
+    }
+
     /// The plainest target whose kernels are the fastest on this machine.
     #[must_use]
     pub fn host() -> Self {

@@ -135,6 +135,22 @@ fn failures_leave_no_file() {
 }
 
 #[test]
+fn a_chip_without_floats_gets_the_contract_without_them() {
+    let folder = TempDir::new("cli");
+    let data = folder.path().join("data");
+    pictures(&data);
+    let blob = folder.path().join("net.mote");
+    let [data, blob] = [&data, &blob].map(|path| path.to_str().unwrap());
+    for (target, numerics) in [("cortex-m3", "tflite"), ("cortex-m4", "fp32")] {
+        let made = report(
+            &["quantize", MODEL, "-o", blob, "--calibration", data, "--target", target],
+            &["numerics"],
+        );
+        assert_eq!(made["numerics"], numerics, "{target}");
+    }
+}
+
+#[test]
 fn reports_have_the_stable_keys() {
     let folder = TempDir::new("cli");
     let data = folder.path().join("data");

@@ -17,13 +17,19 @@ use mote_convert::flash::{self, Options, Program};
 use mote_convert::send::{Board, Port, SendError};
 use mote_convert::testing::TempDir;
 use mote_engine::{Arena, Isa, Kernels, Numerics, Session};
-use mote_link::message::{Begin, Fault};
-use mote_link::{Ended, Store, serve};
+use mote_link::message::{Begin, CHUNK_BYTES, Fault, Request};
+use mote_link::{Ended, Slots, Store, serve};
 use serde_json::Value;
+
+use nor::Nor;
 
 #[path = "common/networks.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 mod networks;
+
+#[path = "../../engine/link/tests/common/nor.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
+mod nor;
 
 /// One end of a line on this machine.
 struct Line(UnixStream);
@@ -151,6 +157,72 @@ fn a_refused_model_leaves_the_old_one() {
     assert_eq!(host.run(&input).unwrap().output, expected(&old, &input));
     drop(host);
     thread.join().unwrap();
+}
+
+/// A line of which only the board's end is left: what came over it, and nobody who reads answers.
+struct Cut<'a>(&'a [u8]);
+
+impl embedded_io::ErrorType for Cut<'_> {
+    type Error = core::convert::Infallible;
+}
+
+impl embedded_io::Read for Cut<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Self::Error> {
+        embedded_io::Read::read(&mut self.0, buffer)
+    }
+}
+
+impl embedded_io::Write for Cut<'_> {
+    fn write(&mut self, buffer: &[u8]) -> Result<usize, Self::Error> {
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
+#[test]
+fn wherever_the_line_is_cut_the_old_model_is_left() {
+    let [old, new] = [Numerics::Tflite, Numerics::Fp32].map(|n| blob(n, "scalar"));
+    // What `mote send --update` says.
+    let begin = Begin {
+        bytes: u32::try_from(new.bytes().len()).unwrap(),
+        checksum: mote_engine::format::checksum(new.bytes()),
+    };
+    let mut said = Vec::new();
+    let mut say = |request: Request, parts: &[&[u8]]| {
+        mote_link::frame::send(&mut said, request.code(), parts).unwrap();
+    };
+    say(Request::Begin, &[bytemuck::bytes_of(&begin)]);
+    for (chunk, offset) in new.bytes().chunks(CHUNK_BYTES).zip((0_u32..).step_by(CHUNK_BYTES)) {
+        say(Request::Chunk, &[&offset.to_le_bytes(), chunk]);
+    }
+    say(Request::Commit, &[]);
+
+    let slot = (begin.bytes + 64).next_multiple_of(256);
+    let open = |nor: Nor| Slots::open(nor, 0, slot, |_: &mut Nor, _| true).unwrap();
+    let mut slots = open(Nor::new(2 * slot));
+    let bytes = u32::try_from(old.bytes().len()).unwrap();
+    let checksum = mote_engine::format::checksum(old.bytes());
+    slots.begin(Begin { bytes, checksum }).unwrap();
+    slots.write(0, old.bytes()).unwrap();
+    slots.commit().unwrap();
+    let before = slots.into_flash();
+
+    let mut arena = Arena::<4096>::new();
+    let mut session = Session::new(old.model(), Kernels::best(), arena.as_mut_slice()).unwrap();
+    for len in 0..=said.len() {
+        let mut slots = open(before.clone());
+        let ended = serve(&mut Cut(&said[..len]), &mut session, &mut slots);
+        let whole = len == said.len();
+        assert_eq!(ended, if whole { Ended::Updated } else { Ended::HungUp }, "cut at {len}");
+        let place = open(slots.into_flash());
+        let range = place.active().unwrap();
+        let nor = place.into_flash();
+        let active = &nor.bytes[range.start as usize..range.end as usize];
+        assert!(active == if whole { new.bytes() } else { old.bytes() }, "cut at {len}");
+    }
 }
 
 #[test]

@@ -58,7 +58,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 256)]
     samples: usize,
     /// Rounding contract: `tflite` equals TensorFlow Lite Micro, `fp32` equals XNNPACK and is
-    /// cheaper with an FPU. Default: tflite for a quantized .tflite, else fp32.
+    /// cheaper with an FPU. Default: tflite for a quantized .tflite and for a chip without an FPU,
+    /// else fp32.
     #[arg(long, value_name = "tflite|fp32")]
     numerics: Option<String>,
     /// Machine to pack the weights for. Default: this one. Any blob runs on any machine.
@@ -112,8 +113,8 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
     if let Some(path) = &args.labels {
         graph.labels = Some(read_labels(path, graph.output_shape().elements())?);
     }
-    let numerics =
-        numerics.unwrap_or(if graph.has_integers() { Numerics::Tflite } else { Numerics::Fp32 });
+    let integers = graph.has_integers() || (dtype == Dtype::Int8 && !target.has_floats());
+    let numerics = numerics.unwrap_or(if integers { Numerics::Tflite } else { Numerics::Fp32 });
     let dataset = match &args.calibration {
         Some(path) => {
             let path = fetch::data_set(path, &mut |line| eprintln!("{line}"))?;

@@ -4,140 +4,24 @@
 
 use core::ops::Range;
 
-use embedded_storage::nor_flash::{
-    ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash, check_erase, check_read,
-    check_write,
-};
 use mote_engine::format::checksum;
 use mote_link::message::{Begin, CHUNK_BYTES, Fault};
 use mote_link::{Slots, SlotsError, Store};
 
-const SECTOR: usize = 256;
-const WORD: usize = 4;
+use nor::{Nor, WORD};
+
+#[path = "common/nor.rs"]
+#[allow(unreachable_pub, reason = "shared by several tests")]
+mod nor;
+
 const START: u32 = 512;
 const SLOT: u32 = 1280;
 
-/// NOR flash: erasing sets a sector's bits, writing only clears bits, a word at a time and once
-/// each. Every word and every sector is a step; the step at which the power goes is torn: some of
-/// its bits have changed.
-#[derive(Clone, Debug)]
-struct Nor {
-    bytes: Vec<u8>,
-    written: Vec<bool>,
-    /// Steps until the power goes.
-    power: usize,
-    steps: usize,
-    noise: u32,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum NorError {
-    Kind(NorFlashErrorKind),
-    /// No power; nothing more happens.
-    Dark,
-}
-
-impl Nor {
-    fn new() -> Self {
-        let len = START as usize + 2 * SLOT as usize;
-        // What a chip holds before its first use is nobody's business: not all ones.
-        let bytes = (0..len).map(|i| (i * 37 + 11).to_le_bytes()[0]).collect();
-        let written = vec![true; len / WORD];
-        Self { bytes, written, power: usize::MAX, steps: 0, noise: 1 }
-    }
-
-    /// Whether this step is whole, torn, or does not happen.
-    fn step(&mut self) -> Result<bool, NorError> {
-        if self.steps > self.power {
-            return Err(NorError::Dark);
-        }
-        self.steps += 1;
-        Ok(self.steps <= self.power)
-    }
-
-    fn random(&mut self) -> u8 {
-        self.noise ^= self.noise << 13;
-        self.noise ^= self.noise >> 17;
-        self.noise ^= self.noise << 5;
-        self.noise.to_le_bytes()[1]
-    }
-
-    /// The same chip after the power has come back, or with a new cut ahead.
-    fn restart(mut self, power: usize) -> Self {
-        (self.power, self.steps) = (power, 0);
-        self
-    }
-}
-
-impl NorFlashError for NorError {
-    fn kind(&self) -> NorFlashErrorKind {
-        match self {
-            Self::Kind(kind) => *kind,
-            Self::Dark => NorFlashErrorKind::Other,
-        }
-    }
-}
-
-impl ErrorType for Nor {
-    type Error = NorError;
-}
-
-impl ReadNorFlash for Nor {
-    const READ_SIZE: usize = WORD;
-
-    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorError> {
-        check_read(self, offset, bytes.len()).map_err(NorError::Kind)?;
-        if self.steps > self.power {
-            return Err(NorError::Dark);
-        }
-        bytes.copy_from_slice(&self.bytes[offset as usize..][..bytes.len()]);
-        Ok(())
-    }
-
-    fn capacity(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
-impl NorFlash for Nor {
-    const WRITE_SIZE: usize = WORD;
-    const ERASE_SIZE: usize = SECTOR;
-
-    fn erase(&mut self, from: u32, to: u32) -> Result<(), NorError> {
-        check_erase(self, from, to).map_err(NorError::Kind)?;
-        for at in from as usize..to as usize {
-            if at.is_multiple_of(SECTOR) && !self.step()? {
-                for byte in at..at + SECTOR {
-                    self.bytes[byte] |= self.random();
-                }
-                return Err(NorError::Dark);
-            }
-            self.bytes[at] = 0xff;
-            self.written[at / WORD] = false;
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorError> {
-        check_write(self, offset, bytes.len()).map_err(NorError::Kind)?;
-        for (index, word) in bytes.chunks(WORD).enumerate() {
-            let at = offset as usize + index * WORD;
-            let whole = self.step()?;
-            assert!(!self.written[at / WORD], "the word at {at} is written twice");
-            self.written[at / WORD] = true;
-            for (i, &byte) in word.iter().enumerate() {
-                let spared = if whole { 0 } else { self.random() };
-                self.bytes[at + i] &= byte | spared;
-            }
-            if !whole {
-                return Err(NorError::Dark);
-            }
-        }
-        Ok(())
-    }
-}
-
 type Opened = Slots<Nor, fn(&mut Nor, Range<u32>) -> bool>;
+
+fn fresh() -> Nor {
+    Nor::new(START + 2 * SLOT)
+}
 
 fn open(nor: Nor) -> Opened {
     Slots::open(nor, START, SLOT, (|_, _| true) as fn(&mut Nor, Range<u32>) -> bool).unwrap()
@@ -168,7 +52,7 @@ fn wherever_the_power_goes_a_whole_model_is_left() {
     // Short and long, full and with an odd tail; each replaces the one before.
     let blobs: Vec<_> =
         [700, 1248, 33, 1001].iter().enumerate().map(|(i, &n)| blob(i, n)).collect();
-    let mut before = Nor::new();
+    let mut before = fresh();
     let mut old = None;
     for new in &blobs {
         let mut uncut = open(before.clone().restart(usize::MAX));
@@ -196,7 +80,7 @@ fn wherever_the_power_goes_a_whole_model_is_left() {
 
 #[test]
 fn a_chain_of_cuts_never_loses_the_model() {
-    let mut nor = Nor::new();
+    let mut nor = fresh();
     let mut slots = open(nor.clone());
     let first = blob(1, 900);
     update(&mut slots, &first).unwrap();
@@ -216,7 +100,7 @@ fn a_chain_of_cuts_never_loses_the_model() {
 
 #[test]
 fn a_damaged_model_gives_way_to_the_one_before() {
-    let mut slots = open(Nor::new());
+    let mut slots = open(fresh());
     let (first, second) = (blob(1, 500), blob(2, 600));
     update(&mut slots, &first).unwrap();
     update(&mut slots, &second).unwrap();
@@ -229,7 +113,7 @@ fn a_damaged_model_gives_way_to_the_one_before() {
 
 #[test]
 fn what_is_not_whole_is_refused_and_changes_nothing() {
-    let mut slots = open(Nor::new());
+    let mut slots = open(fresh());
     let good = blob(1, 500);
     update(&mut slots, &good).unwrap();
     let other = blob(2, 512);
@@ -262,7 +146,7 @@ fn slots_are_whole_sectors_inside_the_flash() {
     for (start, bytes) in
         [(1, SLOT), (0, SLOT + 4), (START + 256, SLOT), (0, 0), (256, u32::MAX - 255)]
     {
-        let outcome = Slots::open(Nor::new(), start, bytes, accept).map(|slots| slots.active());
+        let outcome = Slots::open(fresh(), start, bytes, accept).map(|slots| slots.active());
         assert_eq!(outcome, Err(SlotsError::Geometry), "{start} {bytes}");
     }
 }
