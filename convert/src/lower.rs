@@ -391,8 +391,10 @@ impl Lowering<'_> {
         match &node.op {
             Op::Add { .. } | Op::Clamp(_) | Op::Lookup(_) => true,
             Op::Half(HalfOp::Add { .. } | HalfOp::Clamp(_)) => true,
-            Op::DepthwiseConv { window, .. } => geometry(node, &self.network.nodes[input], *window)
-                .is_ok_and(|geometry| depthwise_conv_s8::can_run_in_place(&geometry)),
+            Op::DepthwiseConv { window, .. } if depthwise_conv_s8::prefers_in_place(self.isa) => {
+                geometry(node, &self.network.nodes[input], *window)
+                    .is_ok_and(|geometry| depthwise_conv_s8::can_run_in_place(&geometry))
+            }
             _ => false,
         }
     }

@@ -41,12 +41,14 @@ mod in_place;
 pub(crate) mod mve;
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon_dotprod;
 pub(crate) mod scalar;
 
 use axes::Axes;
 
 pub(crate) use in_place::by_rows;
-pub use in_place::{can_run_in_place, in_place_scratch_bytes, ring_bytes};
+pub use in_place::{can_run_in_place, in_place_scratch_bytes, prefers_in_place, ring_bytes};
 
 /// What a depthwise convolution reads and writes. Output channel `o` reads input channel
 /// `o / multiplier`, where `multiplier = out_channels / in_channels`.
@@ -111,6 +113,7 @@ impl<'a> Args<'a> {
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
     Neon neon on target_arch = "aarch64",
+    NeonDotprod neon_dotprod on target_arch = "aarch64",
     Armv7m armv7m on armv7m,
     Armv7emDsp armv7em_dsp on armv7em,
     Mve mve on mve,
@@ -122,20 +125,13 @@ pub const fn layout(isa: Isa, geometry: &Geometry) -> Layout {
     let _ = geometry;
     match isa {
         Isa::Scalar | Isa::Armv7emDsp | Isa::Mve => Layout::PLAIN,
-        Isa::Avx2 => AVX2_LAYOUT,
-        Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm => NEON_LAYOUT,
+        Isa::Avx2 | Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm => EIGHTS,
         Isa::Armv7m => crate::tile_s8::ARMV7M_LAYOUT,
     }
 }
 
-/// Eight channels side by side, tap after tap; the products of two taps have to fit an int16.
-pub(crate) const NEON_LAYOUT: Layout = match AVX2_LAYOUT.narrow() {
-    Ok(layout) => layout,
-    Err(_) => Layout::PLAIN,
-};
-
 /// Eight channels side by side, tap after tap, so that taps can be paired at will.
-pub(crate) const AVX2_LAYOUT: Layout = match Layout::new(8, 1) {
+pub(crate) const EIGHTS: Layout = match Layout::new(8, 1) {
     Ok(layout) => layout,
     Err(_) => Layout::PLAIN,
 };

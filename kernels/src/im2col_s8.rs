@@ -69,7 +69,8 @@ impl Im2col<'_> {
         }
     }
 
-    /// The taps of one kernel row, one by one.
+    /// The taps of one kernel row, some of them in the padding: those to the left of the input,
+    /// those inside and those to the right; dilated one by one.
     #[inline(always)]
     fn taps<T: From<i8>>(
         &self,
@@ -79,14 +80,21 @@ impl Im2col<'_> {
         block: impl Fn(&[i8; 16], &mut [T; 16]) + Copy,
     ) {
         let (window, shape) = (self.geometry.window(), self.geometry.input());
-        for kx in 0..window.kernel_width {
-            let to = after_mut(to, kx * shape.channels);
-            match usize::try_from(self.geometry.column(x, kx)) {
-                Ok(column) if column < shape.width => {
-                    copy_onwards(after(source, column * shape.channels), shape.channels, to, block);
-                }
-                _ => self.fill(shape.channels, to, block),
-            }
+        let together = if window.dilation_width == 1 { window.kernel_width } else { 1 };
+        let mut kx = 0;
+        while kx < window.kernel_width {
+            let first = self.geometry.column(x, kx);
+            let left = first.min(0).unsigned_abs().min(together);
+            let end = shape.width.cast_signed().saturating_sub(first).max(0).unsigned_abs();
+            let inside = end.min(together).saturating_sub(left);
+            let from = first.max(0).unsigned_abs().saturating_mul(shape.channels);
+            let len = |taps: usize| taps * shape.channels;
+            self.fill(len(left), after_mut(to, len(kx)), block);
+            let place = after_mut(to, len(kx + left));
+            copy_onwards(after(source, from), len(inside), place, block);
+            let right = together - left - inside;
+            self.fill(len(right), after_mut(to, len(kx + left + inside)), block);
+            kx += together;
         }
     }
 

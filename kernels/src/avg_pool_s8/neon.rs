@@ -1,7 +1,7 @@
 //! AArch64: eight channels at a time through all taps of a window, divided in f32.
 
 use super::{Args, Operands};
-use crate::isa::aarch64::{load_up_to_8, store_up_to_8};
+use crate::isa::aarch64::{Columns, load_up_to_8, store_up_to_8};
 use crate::requantize::neon::Narrow;
 use crate::{after, pieces_mut};
 use core::arch::aarch64::*;
@@ -30,19 +30,36 @@ fn means(op: &Operands<'_>, [y, x, channel]: [usize; 3]) -> [int32x4_t; 2] {
     let geometry = &op.geometry;
     let (rows, columns) = (geometry.rows_inside(y), geometry.columns_inside(x));
     let count = i32::try_from(rows.len() * columns.len()).unwrap_or(1);
+    let channels = geometry.input().channels;
     let mut sums = [vdupq_n_s32(0); 2];
     for ky in rows {
         let row = geometry.row(y, ky);
         let row = op.input.row(row).unwrap_or(&[]);
-        for kx in columns.clone() {
-            let column = geometry.column(x, kx);
-            let from = column.unsigned_abs() * geometry.input().channels + channel;
-            let values = vmovl_s8(load_up_to_8(after(row, from)));
-            sums[0] = vaddw_s16(sums[0], vget_low_s16(values));
-            sums[1] = vaddw_high_s16(sums[1], values);
+        let first = geometry.column(x, columns.start).unsigned_abs() * channels + channel;
+        let step = geometry.window().dilation_width * channels;
+        let values = after(row, first);
+        if let Some(values) = Columns::new([values], step, columns.len()) {
+            let mut column = 0;
+            while let Some(values) = values.run::<1>(column) {
+                let [values] = values.get::<0>();
+                add(&mut sums, values);
+                column += 1;
+            }
+        } else {
+            for column in 0..columns.len() {
+                add(&mut sums, load_up_to_8(after(values, column * step)));
+            }
         }
     }
     [rounded_mean(sums[0], count), rounded_mean(sums[1], count)]
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn add([low, high]: &mut [int32x4_t; 2], values: int8x8_t) {
+    let values = vmovl_s8(values);
+    *low = vaddw_s16(*low, vget_low_s16(values));
+    *high = vaddw_high_s16(*high, values);
 }
 
 /// [`super::rounded_mean`]. Sums of a window stay below 2^24 and means below 2^8, so f32 holds

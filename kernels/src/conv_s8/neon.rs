@@ -1,12 +1,13 @@
 //! AArch64: im2col of a strip of pixels, then the shared tiles.
 
 use super::{Args, Operands};
-use crate::after_mut;
 use crate::im2col_s8::Im2col;
-use crate::isa::aarch64::{load_16, store_16};
+use crate::isa::aarch64::{Windows, load_16, store_16};
 use crate::tile_s8::NEON_LAYOUT;
 use crate::tile_s8::neon::{Pixels, capacity, strip, whole_tiles};
 use crate::tile_s8::neon_row_bytes;
+use crate::{Geometry, after, after_mut, copy};
+use core::ops::Range;
 
 /// Same bits as scalar, which also takes over when layout or scratch is another's.
 #[target_feature(enable = "neon")]
@@ -39,6 +40,9 @@ pub(super) fn strips(
         return None;
     }
     let im2col = Im2col { geometry: &op.geometry, input: &op.input, pad_value: op.pad_value };
+    let inside = inside(&op.geometry);
+    let mut bytes = [op.pad_value; PADDED];
+    let mut padded = PaddedRows::new(&im2col, &mut bytes);
     // Output pixels of this call, counted through its rows.
     let (mut y, mut x) = (op.first_row, 0);
     for output in op.output.chunks_mut(channels * pixels) {
@@ -49,7 +53,10 @@ pub(super) fn strips(
             let to = after_mut(scratch, done * stride);
             done += run.len();
             x = run.end;
-            im2col.row(y, run, stride, to, |from, to| store_16(to, load_16(from)));
+            match &mut padded {
+                Some(padded) => padded.windows(&im2col, y, run, stride, to),
+                None => im2col_row(&im2col, &inside, y, run, stride, to),
+            }
             if x == width {
                 (y, x) = (y + 1, 0);
             }
@@ -57,4 +64,122 @@ pub(super) fn strips(
         strip(Pixels { data: scratch, stride, count }, output);
     }
     Some(())
+}
+
+/// Output columns whose windows lie between the left and the right padding, where a window is one
+/// run of a row.
+fn inside(geometry: &Geometry) -> Range<usize> {
+    let (window, stride) = (geometry.window(), geometry.window().stride_width.max(1));
+    let start = window.pad_left.div_ceil(stride);
+    let room = (geometry.input().width + window.pad_left).checked_sub(window.kernel_width);
+    let end = room.map_or(0, |room| room / stride + 1).min(geometry.output().width);
+    if window.dilation_width == 1 && window.kernel_height <= ROWS { start..end } else { 0..0 }
+}
+
+/// Kernel rows whose sources are looked up together.
+const ROWS: usize = 16;
+
+/// The windows of output pixels (`y`, `columns`), one every `stride` bytes of `to`.
+#[inline]
+#[target_feature(enable = "neon")]
+fn im2col_row(
+    im2col: &Im2col<'_>,
+    inside: &Range<usize>,
+    y: usize,
+    columns: Range<usize>,
+    stride: usize,
+    to: &mut [i8],
+) {
+    let Im2col { geometry, input, pad_value } = *im2col;
+    let (window, channels) = (geometry.window(), geometry.input().channels);
+    let mut rows = [None; ROWS];
+    for (ky, row) in rows.iter_mut().enumerate().take(window.kernel_height) {
+        *row = input.row_onwards(geometry.row(y, ky));
+    }
+    let copy = |from: &[i8; 16], to: &mut [i8; 16]| store_16(to, load_16(from));
+    let start = inside.start.clamp(columns.start, columns.end);
+    im2col.row(y, columns.start..start, stride, to, copy);
+    let windows = Windows {
+        rows: rows.get(..window.kernel_height).unwrap_or(&[]),
+        first: geometry.first_column(start).max(0).unsigned_abs() * channels,
+        step: window.stride_width * channels,
+        len: window.kernel_width * channels,
+        count: inside.end.min(columns.end).saturating_sub(start),
+        pad_value,
+    };
+    let done = windows.gather(after_mut(to, (start - columns.start) * stride), stride);
+    let rest = after_mut(to, (start - columns.start + done) * stride);
+    im2col.row(y, start + done..columns.end, stride, rest, copy);
+}
+
+/// Bytes of rows that are copied with their padding, so that every window is one run of each.
+const PADDED: usize = 4 << 10;
+
+/// The last rows of the input that were needed, with the padding to the left and to the right.
+struct PaddedRows<'a> {
+    bytes: &'a mut [i8],
+    /// Bytes from one row to the next.
+    pitch: usize,
+    /// The row that each place holds.
+    held: [Option<isize>; ROWS],
+}
+
+impl<'a> PaddedRows<'a> {
+    /// `None` when the rows of a window are too long. `bytes` are full of the padding.
+    fn new(im2col: &Im2col<'_>, bytes: &'a mut [i8; PADDED]) -> Option<Self> {
+        let (geometry, window) = (im2col.geometry, im2col.geometry.window());
+        let width = geometry.output().width.checked_sub(1)?.checked_mul(window.stride_width)?;
+        let columns = width.checked_add(window.kernel_width)?;
+        // A window is copied in blocks of 16 bytes.
+        let pitch = columns.checked_mul(geometry.input().channels)?.checked_add(15)?;
+        let fits = pitch.checked_mul(window.kernel_height)? <= PADDED;
+        let plain = window.dilation_width == 1 && window.dilation_height == 1;
+        let held = [None; ROWS];
+        (fits && plain && window.kernel_height <= ROWS).then_some(Self { bytes, pitch, held })
+    }
+
+    /// The windows of output pixels (`y`, `columns`), one every `stride` bytes of `to`.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn windows(
+        &mut self,
+        im2col: &Im2col<'_>,
+        y: usize,
+        columns: Range<usize>,
+        stride: usize,
+        to: &mut [i8],
+    ) {
+        let Im2col { geometry, input, pad_value } = *im2col;
+        let (window, channels) = (geometry.window(), geometry.input().channels);
+        let (places, left) = (window.kernel_height, window.pad_left * channels);
+        let place = |row: isize| {
+            row.checked_rem_euclid(places.cast_signed()).map_or(0, isize::unsigned_abs)
+        };
+        for ky in 0..window.kernel_height {
+            let row = geometry.row(y, ky);
+            let (Some(source), place) = (input.row(row), place(row)) else { continue };
+            let Some(held) = self.held.get_mut(place).filter(|held| **held != Some(row)) else {
+                continue;
+            };
+            *held = Some(row);
+            let to = after_mut(self.bytes, place * self.pitch);
+            let len = (self.pitch - 15).min(to.len());
+            copy(after_mut(to.get_mut(..len).unwrap_or(&mut []), left), source);
+        }
+        let mut rows = [None; ROWS];
+        for (ky, to) in rows.iter_mut().enumerate().take(window.kernel_height) {
+            let row = geometry.row(y, ky);
+            *to = input.row(row).map(|_| after(self.bytes, place(row) * self.pitch));
+        }
+        let windows = Windows {
+            rows: rows.get(..window.kernel_height).unwrap_or(&[]),
+            first: columns.start * window.stride_width * channels,
+            step: window.stride_width * channels,
+            len: window.kernel_width * channels,
+            count: columns.len(),
+            pad_value,
+        };
+        let done = windows.gather(to, stride);
+        debug_assert_eq!(done, columns.len());
+    }
 }

@@ -1,6 +1,6 @@
 //! AVX2: eight channels by four outputs of a row, two taps in one `vpmaddwd`.
 
-use super::{AVX2_LAYOUT, Args, Operands};
+use super::{Args, EIGHTS, Operands};
 use crate::isa::x86_64::{Strided, StridedMut, load_8, load_up_to_8, store_up_to_8};
 use crate::requantize::avx2::{Factors, Narrow, float, rescale};
 use crate::{Rows, after, after_mut};
@@ -14,7 +14,7 @@ const TILE: usize = 4;
 /// Same bits as scalar, which also takes over when the layout is another's.
 #[target_feature(enable = "avx2")]
 pub(crate) fn run(args: &mut Args<'_>) {
-    if args.0.filter.layout() != AVX2_LAYOUT {
+    if args.0.filter.layout() != EIGHTS {
         return super::scalar::run(args);
     }
     let Some(input) = args.0.input else {

@@ -43,6 +43,13 @@ pub fn can_run_in_place(geometry: &Geometry) -> bool {
         })
 }
 
+/// Whether memory is worth more than time on `isa`: the cells of AArch64 compute rows in pairs,
+/// which the ring has no room for.
+#[must_use]
+pub const fn prefers_in_place(isa: Isa) -> bool {
+    !matches!(isa, Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm)
+}
+
 /// Scratch that the cell of `isa` wants in place: enough for the ring on every machine.
 #[must_use]
 pub const fn in_place_scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {

@@ -1,62 +1,121 @@
-//! AArch64: eight channels by a few outputs of a row, the products of two taps in an int16.
+//! AArch64: eight channels of two rows of outputs at a time, or of two neighbours in a row; the
+//! frame of all instruction sets and the products of Armv8.0.
 
-use super::{Args, NEON_LAYOUT, Operands};
-use crate::isa::aarch64::{Strided, StridedMut, load_8, load_up_to_8, store_up_to_8};
+use super::neon_dotprod::dots;
+use super::{Args, EIGHTS, Operands};
+use crate::isa::aarch64::{Columns, StridedMut, load_8, load_up_to_8, store_up_to_8};
 use crate::requantize::neon::{Narrow, Scale, with_scale};
-use crate::{Rows, after, after_mut};
+use crate::{Geometry, Rows, after, after_mut};
 use core::arch::aarch64::*;
-use core::ops::Range;
-
-/// Outputs of a row that are computed at once. Registers of the 3x3 rows: 8 sums, 9 weights, 3
-/// inputs of a column and one of the column before, 2 products, of 32.
-const TILE: usize = 4;
 
 /// Same bits as scalar, which also takes over when the layout is another's.
 #[target_feature(enable = "neon")]
 pub(crate) fn run(args: &mut Args<'_>) {
-    if args.0.filter.layout() != NEON_LAYOUT {
-        return super::scalar::run(args);
-    }
-    let Some(input) = args.0.input else {
-        return super::by_rows(args, |args| run(args));
-    };
-    let op = &mut args.0;
-    let output = core::mem::take(&mut op.output);
-    with_scale!(op.epilogue.requantize, K => blocks::<K>(op, input, output));
+    run_with::<false>(args);
 }
 
+/// With `DOTS` on a machine with `SDOT`.
 #[target_feature(enable = "neon")]
-fn blocks<const K: u8>(op: &Operands<'_>, input: Rows<'_>, output: &mut [i8]) {
+pub(super) fn run_with<const DOTS: bool>(args: &mut Args<'_>) {
+    if args.0.filter.layout() != EIGHTS {
+        return super::scalar::run(args);
+    }
+    if args.0.input.is_none() {
+        return super::by_rows(args, |args| rows::<DOTS>(args));
+    }
+    rows::<DOTS>(args);
+}
+
+/// How a 3x3 window of eight channels is multiplied.
+#[derive(Clone, Copy)]
+pub(super) struct Taps<F, A> {
+    /// From eight channels of a column of four rows, or of three and the last one again, to
+    /// whatever `add` takes.
+    pub(super) column: F,
+    /// Adds three columns from a row, 0 or 1, on.
+    pub(super) add: A,
+}
+
+/// [`Taps::column`].
+pub(super) trait Column<C>: Fn([int8x8_t; 4]) -> C + Copy {}
+impl<C, F: Fn([int8x8_t; 4]) -> C + Copy> Column<C> for F {}
+
+/// [`Taps::add`].
+pub(super) trait Add<C>: Fn(Sums, [C; 3], usize) -> Sums + Copy {}
+impl<C, F: Fn(Sums, [C; 3], usize) -> Sums + Copy> Add<C> for F {}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn rows<const DOTS: bool>(args: &mut Args<'_>) {
+    let op = &mut args.0;
+    let Some(input) = op.input else { return };
+    let output = core::mem::take(&mut op.output);
+    with_scale!(op.epilogue.requantize, K => blocks::<DOTS, K>(op, input, output));
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn blocks<const DOTS: bool, const K: u8>(op: &Operands<'_>, input: Rows<'_>, output: &mut [i8]) {
     let (shape, window) = (op.geometry.output(), op.geometry.window());
-    let plain = window.dilation_height == 1 && window.dilation_width == 1;
     let (taps, multiplier) = (window.taps(), shape.channels / op.geometry.input().channels.max(1));
-    let is_3x3 = plain && window.kernel_height == 3 && window.kernel_width == 3 && multiplier == 1;
-    // Some rows for each block of channels, as many as the nearest cache holds.
+    let is_3x3 = is_3x3(&op.geometry) && multiplier == 1;
+    // Rows of output that are computed together: those that share two rows of the input.
+    let step = if window.stride_height == 1 && window.stride_width == 1 { 2 } else { 1 };
+    // Some of those for each block of channels, as many as the nearest cache holds.
     let row_len = shape.row_len().max(1);
-    let rows = (NEAR / row_len).max(1);
+    let steps = (NEAR / (step * row_len)).clamp(1, STEPS);
     let mut first_row = op.first_row;
-    for strip in output.chunks_mut(rows * row_len) {
+    for strip in output.chunks_mut(steps * step * row_len) {
+        let mut sources = [const { None }; STEPS];
+        if is_3x3 {
+            for (index, source) in sources.iter_mut().enumerate().take(steps) {
+                *source = Source::new(op, &input, first_row + step * index);
+            }
+        }
         for (block, weights) in op.filter.data().chunks_exact(8 * taps.max(1)).enumerate() {
             let block = Block::<K>::new(op, input, 8 * block, weights.as_chunks().0);
-            let whole = block.channel + 8 <= shape.channels;
-            for (y, row) in (first_row..).zip(strip.chunks_exact_mut(row_len)) {
-                match window.stride_width {
-                    1 if is_3x3 && whole => block.row_3x3::<1, { TILE + 2 }>(y, row),
-                    2 if is_3x3 && whole => block.row_3x3::<2, { 2 * TILE + 1 }>(y, row),
-                    _ => block.row(y, multiplier, row),
+            if is_3x3 && block.channel + 8 <= shape.channels {
+                let work = Work { sources: &sources, step, row_len, first_row };
+                block.strip::<DOTS>(&work, strip);
+            } else {
+                for (y, row) in (first_row..).zip(strip.chunks_exact_mut(row_len)) {
+                    block.row(y, multiplier, row);
                 }
             }
         }
-        first_row += rows;
+        first_row += steps * step;
     }
+}
+
+/// Steps down the output that a block of channels makes before the next block.
+const STEPS: usize = 8;
+
+/// What all blocks of channels share.
+struct Work<'a> {
+    /// Of each step.
+    sources: &'a [Option<Source<'a>>; STEPS],
+    /// Rows of output in a step, 1 or 2.
+    step: usize,
+    row_len: usize,
+    first_row: usize,
 }
 
 /// Bytes of output that are computed for a block of channels before the next block is.
 const NEAR: usize = 8 << 10;
 
+/// Windows that the tiles are written for.
+fn is_3x3(geometry: &Geometry) -> bool {
+    let window = geometry.window();
+    window.kernel_height == 3
+        && window.kernel_width == 3
+        && window.dilation_height == 1
+        && window.dilation_width == 1
+        && window.stride_width <= 2
+}
+
 /// Eight channels.
 #[derive(Clone, Copy)]
-struct Block<'a, const K: u8> {
+pub(super) struct Block<'a, const K: u8> {
     op: &'a Operands<'a>,
     input: Rows<'a>,
     channel: usize,
@@ -77,109 +136,187 @@ impl<'a, const K: u8> Block<'a, K> {
         Self { op, input, channel, weights, bias, scale, narrow: epilogue.narrow_neon() }
     }
 
+    /// The outputs of two times eight sums.
     #[inline]
     #[target_feature(enable = "neon")]
-    fn scaled(&self, Sums([low, high]): Sums) -> [int32x4_t; 2] {
-        [self.scale[0].apply(low), self.scale[1].apply(high)]
+    fn finish(&self, [first, second]: [Sums; 2]) -> int8x16_t {
+        let ([a, b], [c, d], [low, high]) = (first.0, second.0, self.scale);
+        self.narrow.apply([low.apply(a), high.apply(b), low.apply(c), high.apply(d)])
     }
 
-    /// 3x3, whole blocks, stride `STRIDE`: tiles where all columns lie inside the input, one
-    /// output after the other at the edges.
+    /// The weights of a 3x3 window.
     #[inline]
     #[target_feature(enable = "neon")]
-    fn row_3x3<const STRIDE: usize, const COLUMNS: usize>(&self, y: usize, output: &mut [i8]) {
-        let (op, geometry) = (self.op, self.op.geometry);
-        let top = geometry.first_row(y);
-        let rows = [0, 1, 2].map(|tap| self.input.row(top + tap));
-        let Some(stand_in) = rows[0].or(rows[1]).or(rows[2]) else { return };
-        let pad = vdup_n_s8(op.pad_value);
-        let (mut start, mut weights) = (self.bias, [vdup_n_s8(0); 9]);
-        for (tap, (to, from)) in weights.iter_mut().zip(self.weights).enumerate() {
-            if rows[tap / 3].is_some() {
-                *to = load_8(from);
-            } else {
-                // A row in the padding adds the same to every output: to the bias then, and the
-                // row counts as another one with weights of zero.
-                start.add(vmull_s8(pad, load_8(from)));
-            }
+    fn weights(&self) -> [int8x8_t; 9] {
+        let mut weights = [vdup_n_s8(0); 9];
+        for (to, from) in weights.iter_mut().zip(self.weights) {
+            *to = load_8(from);
         }
+        weights
+    }
 
-        // One check each here, one comparison a tile in the loop.
-        let (channels, width) = (geometry.input().channels, geometry.output().width);
-        let source = |row: Option<&'a [i8]>| {
-            let row = after(row.unwrap_or(stand_in), self.channel);
-            Strided::new(row, channels, geometry.input().width)
-        };
-        let [row0, row1, row2] = rows;
-        let sources = (source(row0), source(row1), source(row2));
-        let (Some(row0), Some(row1), Some(row2)) = sources else { return };
-        let output = after_mut(output, self.channel);
-        let Some(mut output) = StridedMut::<8>::new(output, channels, width) else { return };
+    /// 3x3, all rows of `strip`.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn strip<const DOTS: bool>(&self, work: &Work<'a>, strip: &mut [i8]) {
+        let weights = self.weights();
+        if DOTS {
+            self.rows(dots(weights), work, strip);
+        } else if fits(&weights, &[[0, 3, 6], [1, 4, 7], [2, 5, 8]]) {
+            self.rows(threes(weights), work, strip);
+        } else if fits(&weights, &[[0, 3], [1, 4], [2, 5], [6, 7]]) {
+            self.rows(pairs(weights), work, strip);
+        } else {
+            self.rows(singles(weights), work, strip);
+        }
+    }
 
-        let mut inside = inside(op, STRIDE);
-        if inside.len() < TILE {
-            inside = width..width;
-        }
-        let mut x = inside.start;
-        // A tile for three outputs overlaps the one before it; fewer are cheaper one by one.
-        while inside.end - x >= TILE - 1 {
-            x = x.min(inside.end - TILE);
-            let first = x * STRIDE - geometry.window().pad_left;
-            let Some(upper) = row0.load::<COLUMNS>(first) else { return };
-            let Some(middle) = row1.load::<COLUMNS>(first) else { return };
-            let Some(lower) = row2.load::<COLUMNS>(first) else { return };
-            let rows = [&upper, &middle, &lower];
-            let sums = [
-                start.plus_3x3(rows, 0, &weights),
-                start.plus_3x3(rows, STRIDE, &weights),
-                start.plus_3x3(rows, 2 * STRIDE, &weights),
-                start.plus_3x3(rows, 3 * STRIDE, &weights),
-            ];
-            for (pair, sums) in sums.as_chunks::<2>().0.iter().enumerate() {
-                let [a, b] = self.scaled(sums[0]);
-                let [c, d] = self.scaled(sums[1]);
-                output.store::<2>(x + 2 * pair, self.narrow.apply([a, b, c, d]));
-            }
-            x += TILE;
-        }
-        for x in (0..inside.start).chain(x..width) {
-            let first = geometry.first_column(x);
-            let mut rows = [[pad; 3]; 3];
-            for kx in 0..3_usize {
-                // Beyond any column, so that nothing is loaded, when it is left of the input.
-                let from = usize::try_from(first + kx.cast_signed()).unwrap_or(usize::MAX);
-                for (to, row) in rows.iter_mut().zip([&row0, &row1, &row2]) {
-                    if let Some([value]) = row.load(from) {
-                        to[kx] = value;
-                    }
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn rows<C: Copy>(
+        &self,
+        taps: Taps<impl Column<C>, impl Add<C>>,
+        work: &Work<'a>,
+        strip: &mut [i8],
+    ) {
+        let Work { sources, step, row_len, first_row } = *work;
+        let steps = strip.chunks_mut((step * row_len).max(1));
+        for (index, (rows, source)) in steps.zip(sources).enumerate() {
+            let (row, next) = rows.split_at_mut(row_len.min(rows.len()));
+            let Some(source) = source else {
+                self.row(first_row + step * index, 1, row);
+                if !next.is_empty() {
+                    self.row(first_row + step * index + 1, 1, next);
                 }
+                continue;
+            };
+            let stride = self.op.geometry.window().stride_width;
+            match (next.is_empty(), stride, source.is_inside) {
+                (false, _, true) => self.down::<C, false>(taps, source, [row, next]),
+                (false, _, false) => self.down::<C, true>(taps, source, [row, next]),
+                (_, 2, true) => self.across::<C, 2, false>(taps, source, row),
+                (_, 2, false) => self.across::<C, 2, true>(taps, source, row),
+                _ => self.across::<C, 1, true>(taps, source, row),
             }
-            let sum = start.plus_3x3(rows.each_ref(), 0, &weights);
-            let bytes = self.narrow.apply_8(self.scaled(sum));
-            output.store::<1>(x, vcombine_s8(bytes, bytes));
+        }
+    }
+
+    /// Two rows of outputs, column by column.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn down<C: Copy, const EDGE: bool>(
+        &self,
+        taps: Taps<impl Column<C>, impl Add<C>>,
+        source: &Source<'a>,
+        [row, next]: [&mut [i8]; 2],
+    ) {
+        let shape = self.op.geometry.output();
+        let row = StridedMut::<8>::new(after_mut(row, self.channel), shape.channels, shape.width);
+        let next = StridedMut::<8>::new(after_mut(next, self.channel), shape.channels, shape.width);
+        let (Some(mut row), Some(mut next)) = (row, next) else { return };
+        let output = |a, b, c| {
+            let first = (taps.add)(self.bias, [a, b, c], 0);
+            self.finish([first, (taps.add)(self.bias, [a, b, c], 1)])
+        };
+        let Some(source) = source.columns::<4>(self.channel) else { return };
+        let first = self.op.geometry.first_column(0);
+        let mut a = source.column::<C, EDGE>(taps.column, first);
+        let mut b = source.column::<C, EDGE>(taps.column, first.wrapping_add(1));
+        let mut x = 0;
+        while x < shape.width {
+            let column = first.wrapping_add(2).wrapping_add(x.cast_signed());
+            let inside = usize::try_from(column).ok().and_then(|c| source.columns.run::<3>(c));
+            let room = (row.run::<3>(x), next.run::<3>(x));
+            if let (Some(columns), (Some(mut row), Some(mut next))) = (inside, room) {
+                // Three at a time, so that no column has to move to another register.
+                let c = source.blend::<C, EDGE>(taps.column, columns.get::<0>());
+                let bytes = output(a, b, c);
+                row.set_low::<0>(bytes);
+                next.set_high::<0>(bytes);
+                a = source.blend::<C, EDGE>(taps.column, columns.get::<1>());
+                let bytes = output(b, c, a);
+                row.set_low::<1>(bytes);
+                next.set_high::<1>(bytes);
+                b = source.blend::<C, EDGE>(taps.column, columns.get::<2>());
+                let bytes = output(c, a, b);
+                row.set_low::<2>(bytes);
+                next.set_high::<2>(bytes);
+                x += 3;
+                continue;
+            }
+            let c = source.column::<C, EDGE>(taps.column, column);
+            let bytes = output(a, b, c);
+            let (Some(mut row), Some(mut next)) = (row.run::<1>(x), next.run::<1>(x)) else {
+                return;
+            };
+            row.set_low::<0>(bytes);
+            next.set_high::<0>(bytes);
+            (a, b) = (b, c);
+            x += 1;
+        }
+    }
+
+    /// A row of outputs, two at a time, stride `STRIDE`.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn across<C: Copy, const STRIDE: isize, const EDGE: bool>(
+        &self,
+        taps: Taps<impl Column<C>, impl Add<C>>,
+        source: &Source<'a>,
+        row: &mut [i8],
+    ) {
+        let shape = self.op.geometry.output();
+        let row = StridedMut::<8>::new(after_mut(row, self.channel), shape.channels, shape.width);
+        let Some(mut row) = row else { return };
+        let Some(source) = source.columns::<3>(self.channel) else { return };
+        let first = self.op.geometry.first_column(0);
+        let mut a = source.column::<C, EDGE>(taps.column, first);
+        let mut b = source.column::<C, EDGE>(taps.column, first.wrapping_add(1));
+        let mut x = 0;
+        while x < shape.width {
+            // Column `a`; the windows are `a`, `b`, `c` and either `b`, `c`, `d` or `c`, `d`, `e`.
+            let base = first.wrapping_add(x.cast_signed().wrapping_mul(STRIDE));
+            let at = |index| source.column::<C, EDGE>(taps.column, base.wrapping_add(index));
+            let next = if STRIDE == 2 { usize::try_from(base.wrapping_add(1)).ok() } else { None };
+            let (c, d, e);
+            if let Some(columns) = next.and_then(|next| source.columns.run::<4>(next)) {
+                b = source.blend::<C, EDGE>(taps.column, columns.get::<0>());
+                c = source.blend::<C, EDGE>(taps.column, columns.get::<1>());
+                d = source.blend::<C, EDGE>(taps.column, columns.get::<2>());
+                e = source.blend::<C, EDGE>(taps.column, columns.get::<3>());
+            } else {
+                b = if STRIDE == 2 { at(1) } else { b };
+                (c, d) = (at(2), at(3));
+                e = if STRIDE == 2 { at(4) } else { d };
+            }
+            let second = if STRIDE == 2 { [c, d, e] } else { [b, c, d] };
+            let sums = [(taps.add)(self.bias, [a, b, c], 0), (taps.add)(self.bias, second, 0)];
+            let bytes = self.finish(sums);
+            if let Some(mut row) = row.run::<2>(x) {
+                row.set_low::<0>(bytes);
+                row.set_high::<1>(bytes);
+            } else if let Some(mut row) = row.run::<1>(x) {
+                row.set_low::<0>(bytes);
+            }
+            (a, b) = if STRIDE == 2 { (e, b) } else { (c, d) };
+            x += 2;
         }
     }
 
     /// Any window, any number of outputs a channel, incomplete blocks.
+    #[inline(never)] // Not often, and apart so that the rest is inlined.
     #[target_feature(enable = "neon")]
     fn row(&self, y: usize, multiplier: usize, output: &mut [i8]) {
         let channels = self.op.geometry.output().channels.max(1);
         for (x, output) in output.chunks_exact_mut(channels).enumerate() {
             let mut sums = self.bias;
-            for (pair, weights) in self.weights.chunks(2).enumerate() {
-                let Some(first) = weights.first() else { break };
-                let mut products =
-                    vmull_s8(self.input([y, x], 2 * pair, multiplier), load_8(first));
-                if let Some(second) = weights.get(1) {
-                    let input = self.input([y, x], 2 * pair + 1, multiplier);
-                    products = vmlal_s8(products, input, load_8(second));
-                }
-                sums.add(products);
+            for (tap, weights) in self.weights.iter().enumerate() {
+                sums.add(vmull_s8(self.input([y, x], tap, multiplier), load_8(weights)));
             }
             let output = after_mut(output, self.channel);
             let len = output.len().min(8);
             if let Some(output) = output.get_mut(..len) {
-                store_up_to_8(output, self.narrow.apply_8(self.scaled(sums)));
+                store_up_to_8(output, vget_low_s8(self.finish([sums; 2])));
             }
         }
     }
@@ -206,19 +343,86 @@ impl<'a, const K: u8> Block<'a, K> {
     }
 }
 
-/// Output columns whose three input columns all lie inside the input.
-fn inside(op: &Operands<'_>, stride: usize) -> Range<usize> {
-    let geometry = op.geometry;
-    let start = geometry.window().pad_left.div_ceil(stride);
-    // The last column that starts early enough, and one more.
-    let room = geometry.input().width + geometry.window().pad_left;
-    let end = if room < 3 { 0 } else { (room - 3) / stride + 1 };
-    start..end.min(geometry.output().width)
+/// Input rows under an output row and the next one.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    rows: Columns<'a, 4>,
+    /// Whether all rows lie inside the input; for ones that do not stand others.
+    is_inside: bool,
+    /// All bits of the rows that do.
+    inside: [uint8x8_t; 4],
+    pad: int8x8_t,
+}
+
+impl<'a> Source<'a> {
+    /// `None` when no row lies inside the input.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn new(op: &Operands<'a>, input: &Rows<'a>, y: usize) -> Option<Self> {
+        let (top, shape) = (op.geometry.first_row(y), op.geometry.input());
+        let rows = [0, 1, 2, 3].map(|tap| input.row(top.wrapping_add(tap)));
+        let stand_in = rows.iter().copied().flatten().next()?;
+        let inside = rows.map(|row| row.is_some());
+        // The fourth row belongs to a second row of outputs, if there is one.
+        let is_single = op.geometry.window().stride_height != 1;
+        Some(Self {
+            rows: Columns::new(
+                rows.map(|row| row.unwrap_or(stand_in)),
+                shape.channels,
+                shape.width,
+            )?,
+            is_inside: inside[0] && inside[1] && inside[2] && (inside[3] || is_single),
+            inside: inside.map(|inside| vdup_n_u8(if inside { 255 } else { 0 })),
+            pad: vdup_n_s8(op.pad_value),
+        })
+    }
+
+    /// Eight channels from `channel` on of the first `R` rows.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn columns<const R: usize>(&self, channel: usize) -> Option<Eight<'a, R>> {
+        let mut inside = [vdup_n_u8(0); R];
+        for (to, from) in inside.iter_mut().zip(self.inside) {
+            *to = from;
+        }
+        Some(Eight { columns: self.rows.onwards::<R>(channel)?, inside, pad: self.pad })
+    }
+}
+
+/// Eight channels of some rows.
+struct Eight<'a, const R: usize> {
+    columns: Columns<'a, R>,
+    inside: [uint8x8_t; R],
+    pad: int8x8_t,
+}
+
+impl<const R: usize> Eight<'_, R> {
+    /// Column `index`, which may lie in the padding.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn column<C, const EDGE: bool>(&self, column: impl Column<C>, index: isize) -> C {
+        match usize::try_from(index).ok().and_then(|index| self.columns.run::<1>(index)) {
+            Some(columns) => self.blend::<C, EDGE>(column, columns.get::<0>()),
+            None => column([self.pad; 4]),
+        }
+    }
+
+    /// A column, with rows outside the input only at an `EDGE`.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn blend<C, const EDGE: bool>(&self, column: impl Column<C>, mut rows: [int8x8_t; R]) -> C {
+        if EDGE {
+            for (row, inside) in rows.iter_mut().zip(self.inside) {
+                *row = vbsl_s8(inside, *row, self.pad);
+            }
+        }
+        column([rows[0], rows[1], rows[2], rows[R - 1]])
+    }
 }
 
 /// The sums of eight channels.
 #[derive(Clone, Copy)]
-struct Sums([int32x4_t; 2]);
+pub(super) struct Sums(pub(super) [int32x4_t; 2]);
 
 impl Sums {
     #[inline]
@@ -228,22 +432,67 @@ impl Sums {
         *low = vaddw_s16(*low, vget_low_s16(products));
         *high = vaddw_high_s16(*high, products);
     }
+}
 
-    /// Nine taps from column `at` on, two at a time: the upper two of each column, then the lower
-    /// ones. Written out, since arrays that a loop indexes lie in memory.
-    #[inline]
-    #[target_feature(enable = "neon")]
-    fn plus_3x3<const COLUMNS: usize>(
-        mut self,
-        [upper, middle, lower]: [&[int8x8_t; COLUMNS]; 3],
-        at: usize,
-        weights: &[int8x8_t; 9],
-    ) -> Self {
-        self.add(vmlal_s8(vmull_s8(upper[at], weights[0]), middle[at], weights[3]));
-        self.add(vmlal_s8(vmull_s8(upper[at + 1], weights[1]), middle[at + 1], weights[4]));
-        self.add(vmlal_s8(vmull_s8(upper[at + 2], weights[2]), middle[at + 2], weights[5]));
-        self.add(vmlal_s8(vmull_s8(lower[at], weights[6]), lower[at + 1], weights[7]));
-        self.add(vmull_s8(lower[at + 2], weights[8]));
-        self
-    }
+/// Whether the products of each group of taps, whatever the inputs, add up in an int16.
+#[inline]
+#[target_feature(enable = "neon")]
+fn fits<const N: usize>(weights: &[int8x8_t; 9], groups: &[[usize; N]]) -> bool {
+    groups.iter().all(|group| {
+        let sum = group.iter().fold(vdupq_n_u16(0), |sum, &tap| {
+            vaddw_u8(sum, vreinterpret_u8_s8(vabs_s8(weights[tap])))
+        });
+        // Times -128 that is -32640.
+        vmaxvq_u16(sum) <= 255
+    })
+}
+
+/// Three products of a column in an int16.
+#[inline]
+#[target_feature(enable = "neon")]
+fn threes(weights: [int8x8_t; 9]) -> Taps<impl Column<[int8x8_t; 4]>, impl Add<[int8x8_t; 4]>> {
+    let [w0, w1, w2, w3, w4, w5, w6, w7, w8] = weights;
+    let add = move |mut sums: Sums, [a, b, c]: [[int8x8_t; 4]; 3], row: usize| {
+        sums.add(vmlal_s8(two([a[row], a[row + 1]], [w0, w3]), a[row + 2], w6));
+        sums.add(vmlal_s8(two([b[row], b[row + 1]], [w1, w4]), b[row + 2], w7));
+        sums.add(vmlal_s8(two([c[row], c[row + 1]], [w2, w5]), c[row + 2], w8));
+        sums
+    };
+    Taps { column: |rows| rows, add }
+}
+
+/// Two products in an int16: the upper two of each column, then the lower ones.
+#[inline]
+#[target_feature(enable = "neon")]
+fn pairs(weights: [int8x8_t; 9]) -> Taps<impl Column<[int8x8_t; 4]>, impl Add<[int8x8_t; 4]>> {
+    let [w0, w1, w2, w3, w4, w5, w6, w7, w8] = weights;
+    let add = move |mut sums: Sums, [a, b, c]: [[int8x8_t; 4]; 3], row: usize| {
+        sums.add(two([a[row], a[row + 1]], [w0, w3]));
+        sums.add(two([b[row], b[row + 1]], [w1, w4]));
+        sums.add(two([c[row], c[row + 1]], [w2, w5]));
+        sums.add(two([a[row + 2], b[row + 2]], [w6, w7]));
+        sums.add(vmull_s8(c[row + 2], w8));
+        sums
+    };
+    Taps { column: |rows| rows, add }
+}
+
+/// Each product by itself.
+#[inline]
+#[target_feature(enable = "neon")]
+fn singles(weights: [int8x8_t; 9]) -> Taps<impl Column<[int8x8_t; 4]>, impl Add<[int8x8_t; 4]>> {
+    let add = move |mut sums: Sums, columns: [[int8x8_t; 4]; 3], row: usize| {
+        for (tap, &weight) in weights.iter().enumerate() {
+            sums.add(vmull_s8(columns[tap % 3][row + tap / 3], weight));
+        }
+        sums
+    };
+    Taps { column: |rows| rows, add }
+}
+
+/// The sums of two products.
+#[inline]
+#[target_feature(enable = "neon")]
+fn two([a, b]: [int8x8_t; 2], [v, w]: [int8x8_t; 2]) -> int16x8_t {
+    vmlal_s8(vmull_s8(a, v), b, w)
 }

@@ -3,16 +3,21 @@
 //! need from `core::arch` is safe already: NEON is part of every AArch64.
 #![allow(unsafe_code, reason = "the one home of raw loads, stores and assembly on AArch64")]
 
+mod finish;
+mod gather;
 mod sdot;
 mod smmla;
 mod smull;
 
-pub(crate) use sdot::{sdot_4x16, sdot_lane};
+pub(crate) use finish::Finish;
+pub(crate) use gather::{Windows, interleave};
+pub(crate) use sdot::{sdot, sdot_4x16, sdot_8x8, sdot_lane};
 pub(crate) use smmla::{smmla, smmla_8x8};
 pub(crate) use smull::smull_4x4;
 
 use crate::copy;
 use core::arch::aarch64::*;
+use core::arch::asm;
 
 /// Eight bytes.
 #[inline]
@@ -94,40 +99,75 @@ pub(crate) fn store_up_to_8(bytes: &mut [i8], vector: int8x8_t) {
     copy(bytes, &padded);
 }
 
-/// Groups of eight bytes, `stride` apart, that all lie in a slice: one check for many loads.
+/// Columns of `R` rows, eight bytes each, `stride` apart: one check for many loads.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Strided<'a> {
-    bytes: &'a [i8],
+pub(crate) struct Columns<'a, const R: usize> {
+    rows: [&'a [i8]; R],
     stride: usize,
     count: usize,
 }
 
-impl<'a> Strided<'a> {
-    /// `None` when the last of `count` groups ends outside `bytes`.
+/// `N` columns that lie in every row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run<'a, const R: usize, const N: usize> {
+    columns: Columns<'a, R>,
+    offset: usize,
+}
+
+impl<'a, const R: usize> Columns<'a, R> {
+    /// `None` when the last of `count` columns ends outside a row.
     #[inline]
-    #[target_feature(enable = "neon")]
-    pub(crate) fn new(bytes: &'a [i8], stride: usize, count: usize) -> Option<Self> {
-        let end = count.checked_sub(1)?.checked_mul(stride)?.checked_add(8)?;
-        (end <= bytes.len()).then_some(Self { bytes, stride, count })
+    pub(crate) fn new(rows: [&'a [i8]; R], stride: usize, count: usize) -> Option<Self> {
+        rows.iter().all(|row| holds(row, count, stride, 8)).then_some(Self { rows, stride, count })
     }
 
-    /// Groups `first..first + N`.
+    /// The same columns `bytes` later in the first `Q` rows; `None` when that is beyond `stride`,
+    /// which a whole row has room for.
     #[inline]
     #[target_feature(enable = "neon")]
-    pub(crate) fn load<const N: usize>(&self, first: usize) -> Option<[int8x8_t; N]> {
-        if self.count.checked_sub(first)? < N {
-            return None;
+    pub(crate) fn onwards<const Q: usize>(&self, bytes: usize) -> Option<Columns<'a, Q>> {
+        const { assert!(Q <= R) };
+        let mut rows = [self.rows[0]; Q];
+        let end = (self.count.checked_sub(1)?.checked_mul(self.stride)?).checked_add(8)?;
+        for (to, from) in rows.iter_mut().zip(self.rows) {
+            *to = from.get(bytes..)?;
+            if to.len() < end {
+                return None;
+            }
         }
-        let mut vectors = [vdup_n_s8(0); N];
-        let mut offset = first * self.stride;
-        for vector in &mut vectors {
-            // SAFETY: a group before `count`, so `new` has checked that it lies in `bytes`.
-            let from = unsafe { self.bytes.as_ptr().add(offset) };
-            // SAFETY: the whole group lies in `bytes`; no alignment is asked.
-            *vector = unsafe { vld1_s8(from) };
-            offset = offset.wrapping_add(self.stride);
-        }
-        Some(vectors)
+        Some(Columns { rows, stride: self.stride, count: self.count })
+    }
+
+    /// Columns `first..first + N`.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(crate) fn run<const N: usize>(&self, first: usize) -> Option<Run<'a, R, N>> {
+        let fits = first.checked_add(N).is_some_and(|end| end <= self.count);
+        fits.then_some(Run { columns: *self, offset: first.wrapping_mul(self.stride) })
+    }
+}
+
+impl<const R: usize, const N: usize> Run<'_, R, N> {
+    /// Column `I` of these.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(crate) fn get<const I: usize>(&self) -> [int8x8_t; R] {
+        const { assert!(I < N) };
+        let offset = self.offset.wrapping_add(I.wrapping_mul(self.columns.stride));
+        self.columns.rows.map(|row| {
+            let bytes: int8x8_t;
+            // SAFETY: column `I` is one of `N` that `run` found before `count`, so its eight bytes
+            // lie in every row, as `new` has checked. In assembly, because the compiler would keep
+            // and advance a pointer for each of them.
+            unsafe {
+                asm!(
+                    "ldr {0:d}, [{1}, {2}]",
+                    out(vreg) bytes, in(reg) row.as_ptr(), in(reg) offset,
+                    options(pure, readonly, nostack, preserves_flags),
+                );
+            }
+            bytes
+        })
     }
 }
 
@@ -184,6 +224,72 @@ impl<'a, const W: usize> StridedMut<'a, W> {
         }
         Some(())
     }
+}
+
+/// `N` groups of eight bytes that all lie in a slice.
+#[derive(Debug)]
+pub(crate) struct RunMut<'a, const N: usize> {
+    bytes: &'a mut [i8],
+    stride: usize,
+    offset: usize,
+}
+
+impl StridedMut<'_, 8> {
+    /// Groups `first..first + N`: one check for many stores.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(crate) fn run<const N: usize>(&mut self, first: usize) -> Option<RunMut<'_, N>> {
+        let fits = first.checked_add(N).is_some_and(|end| end <= self.count);
+        let offset = first.wrapping_mul(self.stride);
+        fits.then_some(RunMut { bytes: self.bytes, stride: self.stride, offset })
+    }
+}
+
+impl<const N: usize> RunMut<'_, N> {
+    /// Group `I` of these from the first eight bytes of `vector`.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(crate) fn set_low<const I: usize>(&mut self, vector: int8x16_t) {
+        let to = self.group::<I>();
+        // SAFETY: the whole group lies in `bytes`; no alignment is asked.
+        unsafe { vst1q_lane_s64::<0>(to, vreinterpretq_s64_s8(vector)) }
+    }
+
+    /// Group `I` of these from the last eight bytes of `vector`.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(crate) fn set_high<const I: usize>(&mut self, vector: int8x16_t) {
+        let to = self.group::<I>();
+        // SAFETY: the whole group lies in `bytes`; no alignment is asked.
+        unsafe { vst1q_lane_s64::<1>(to, vreinterpretq_s64_s8(vector)) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn group<const I: usize>(&mut self) -> *mut i64 {
+        const { assert!(I < N) };
+        let offset = self.offset.wrapping_add(I.wrapping_mul(self.stride));
+        // SAFETY: group `I` is one of `N` that `run` found before `count`, so it lies in `bytes`,
+        // as `StridedMut::new` has checked.
+        unsafe { self.bytes.as_mut_ptr().add(offset).cast() }
+    }
+}
+
+/// Consecutive tiles of a few pixels times the same channels.
+#[derive(Debug)]
+pub(crate) struct Tiles<'a, const P: usize> {
+    pub(crate) pixels: &'a [i8],
+    /// From one pixel to the next.
+    pub(crate) stride: usize,
+    pub(crate) weights: &'a [i8],
+    /// Depth, in groups of the instruction set.
+    pub(crate) steps: usize,
+    pub(crate) finish: &'a Finish<P>,
+    /// From the first output on.
+    pub(crate) output: &'a mut [i8],
+    /// From the output of a pixel to that of the next.
+    pub(crate) channels: usize,
+    pub(crate) tiles: usize,
 }
 
 /// Whether `count` runs of `len` bytes, `stride` apart, lie in `bytes`: the check of the loops in

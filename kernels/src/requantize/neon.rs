@@ -1,6 +1,6 @@
 //! The vector twins: four accumulators at a time, the same bits as the scalar functions.
 
-use crate::isa::aarch64::{load_f32x4, load_i32x4};
+use crate::isa::aarch64::{Finish, load_16, load_f32x4, load_i32x4};
 use crate::requantize::chunk;
 use crate::{Clamp, Epilogue, Requantize, Rescale};
 use core::arch::aarch64::*;
@@ -51,8 +51,9 @@ impl<const KIND: u8> Scale<KIND> {
         match *requantize {
             Requantize::Float { scale } => Self::float(load_f32x4(&chunk(scale, channel, 0.0))),
             Requantize::FixedPoint { multiplier, shift } => {
-                let [a, b, c, d] = chunk(shift, channel, -1_i8);
-                let shift = load_i32x4(&[a.into(), b.into(), c.into(), d.into()]);
+                let shift = chunk(shift, channel, -1_i8).map(i8::cast_unsigned);
+                let shift = vcreate_s8(u64::from(u32::from_le_bytes(shift)));
+                let shift = vmovl_s16(vget_low_s16(vmovl_s8(shift)));
                 Self::fixed(load_i32x4(&chunk(multiplier, channel, 0)), shift)
             }
         }
@@ -171,6 +172,60 @@ impl Epilogue<'_> {
         Narrow::new(self.zero_point, self.clamp)
     }
 }
+
+impl<const P: usize> Finish<P> {
+    /// Of `4 * P` channels from `channel` on, with the scale `K`.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(crate) fn new<const K: u8>(epilogue: &Epilogue<'_>, channel: usize) -> Self {
+        let (zero, narrow) = ([vdupq_n_s32(0); P], epilogue.narrow_neon());
+        let Narrow { zero_point, min, max } = narrow;
+        let (bias, multiplier, right, left) = (zero, zero, zero, zero);
+        let order = load_16(&PAIR_ORDER);
+        let mut finish = Self { bias, multiplier, right, left, zero_point, min, max, order };
+        for panel in 0..P {
+            let scale = Scale::<K>::load(&epilogue.requantize, channel + 4 * panel);
+            finish.bias[panel] = epilogue.bias_neon(channel + 4 * panel);
+            finish.multiplier[panel] = scale.multiplier;
+            finish.right[panel] = scale.right;
+            finish.left[panel] = scale.left;
+        }
+        finish
+    }
+}
+
+impl Finish<2> {
+    /// For sums of pairs of pixels: each pair of channels twice.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(crate) fn pairs(&self) -> Finish<4> {
+        Finish {
+            bias: pairs(self.bias),
+            multiplier: pairs(self.multiplier),
+            right: pairs(self.right),
+            left: pairs(self.left),
+            zero_point: self.zero_point,
+            min: self.min,
+            max: self.max,
+            order: self.order,
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn pairs([low, high]: [int32x4_t; 2]) -> [int32x4_t; 4] {
+    let twice = |half| vcombine_s32(half, half);
+    [
+        twice(vget_low_s32(low)),
+        twice(vget_high_s32(low)),
+        twice(vget_low_s32(high)),
+        twice(vget_high_s32(high)),
+    ]
+}
+
+/// From pairs of channels, each of two pixels, to two pixels.
+const PAIR_ORDER: [i8; 16] = [0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15];
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 //! frame of all three instruction sets and the tiles of Armv8.0.
 
 use crate::im2col_s8::copy_onwards;
-use crate::isa::aarch64::{StridedMut, load_16, smull_4x4, store_16};
+use crate::isa::aarch64::{Finish, StridedMut, Tiles, Windows, load_16, smull_4x4, store_16};
 use crate::requantize::neon::{Narrow, Scale, with_scale};
 use crate::tile_s8::{NEON_LAYOUT, NEON_SLACK, neon_row_bytes};
 use crate::{Epilogue, Filter, after, after_mut};
@@ -56,7 +56,15 @@ pub(crate) fn strips(
         let data = if in_place {
             source
         } else {
-            for pixel in 0..count {
+            let rows = Windows {
+                rows: &[Some(source)],
+                first: 0,
+                step: depth,
+                len: depth,
+                count,
+                pad_value: 0,
+            };
+            for pixel in rows.gather(scratch, stride)..count {
                 let from = after(source, pixel * depth);
                 copy_onwards(from, depth, after_mut(scratch, pixel * stride), |from, to| {
                     store_16(to, load_16(from))
@@ -169,37 +177,88 @@ fn panels<const K: u8>(
     epilogue: &Epilogue<'_>,
     output: &mut [i8],
 ) {
-    let narrow = epilogue.narrow_neon();
     let steps = filter.depth().div_ceil(16);
     let mut channel = 0;
     for weights in filter.data().chunks_exact((64 * steps).max(1)) {
-        let panel = Panel::<K> {
-            weights,
-            steps,
-            bias: epilogue.bias_neon(channel),
-            scale: Scale::load(&epilogue.requantize, channel),
+        let job = Job { pixels, channels: filter.channels(), channel };
+        let finish = Finish::<1>::new::<K>(epilogue, channel);
+        let Some(done) = job.tiles::<4, 1, 4>(weights, steps, &finish, output, smull_4x4::<K>)
+        else {
+            return;
         };
-        let mut outputs =
-            Outputs::<1>::new(output, filter.channels(), channel, pixels.count, narrow);
-        let mut pixel = 0;
-        while pixel + 4 <= pixels.count {
-            let rows = after(pixels.data, pixel * pixels.stride);
-            let Some(sums) = smull_4x4(rows, pixels.stride, weights, steps) else { return };
-            let mut scaled = [[vdupq_n_s32(0)]; 4];
-            for (scaled, sums) in scaled.iter_mut().zip(&sums) {
-                scaled[0] = panel.finish(sums);
+        if done < pixels.count {
+            let scale = Scale::load(&epilogue.requantize, channel);
+            let panel = Panel::<K> { weights, steps, bias: finish.bias[0], scale };
+            let mut outputs = Outputs::<1>::new(
+                output,
+                filter.channels(),
+                channel,
+                pixels.count,
+                epilogue.narrow_neon(),
+            );
+            for pixel in done..pixels.count {
+                let row = after(pixels.data, pixel * pixels.stride);
+                let Some(row) = row.get(..16 * steps) else { return };
+                outputs.store(pixel, &[[panel.one(row)]]);
             }
-            outputs.store(pixel, &scaled);
-            pixel += 4;
-        }
-        while pixel < pixels.count {
-            let Some(row) = after(pixels.data, pixel * pixels.stride).get(..16 * steps) else {
-                return;
-            };
-            outputs.store(pixel, &[[panel.one(row)]]);
-            pixel += 1;
         }
         channel += 4;
+    }
+}
+
+/// Some pixels times the channels of a panel.
+pub(crate) struct Job<'a> {
+    pub(crate) pixels: Pixels<'a>,
+    pub(crate) channels: usize,
+    /// First one of the panel.
+    pub(crate) channel: usize,
+}
+
+impl Job<'_> {
+    /// As many tiles of `M` pixels times `N` channels as there are by `run`: the number of pixels
+    /// that are done. `None` when a slice is too short.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(crate) fn tiles<const M: usize, const P: usize, const N: usize>(
+        &self,
+        weights: &[i8],
+        steps: usize,
+        finish: &Finish<P>,
+        output: &mut [i8],
+        run: impl Fn(Tiles<'_, P>) -> Option<()>,
+    ) -> Option<usize> {
+        let Self { pixels: Pixels { data: pixels, stride, count }, channels, channel } = *self;
+        let (tiles, output) = (count / M, after_mut(output, channel));
+        if tiles == 0 {
+            return Some(0);
+        }
+        let len = channels.saturating_sub(channel);
+        if len >= N {
+            run(Tiles { pixels, stride, weights, steps, finish, output, channels, tiles })?;
+            return Some(tiles * M);
+        }
+        // Whole tiles beside the output, then the channels that there are. Rare.
+        for tile in 0..tiles {
+            let (mut bytes, pixels) = ([[0; N]; M], after(pixels, tile * M * stride));
+            let outputs = bytes.as_flattened_mut();
+            run(Tiles {
+                pixels,
+                stride,
+                weights,
+                steps,
+                finish,
+                output: outputs,
+                channels: N,
+                tiles: 1,
+            })?;
+            for (index, bytes) in bytes.iter().enumerate() {
+                let to = after_mut(output, (tile * M + index) * channels);
+                for (to, from) in to.iter_mut().zip(bytes).take(len) {
+                    *to = *from;
+                }
+            }
+        }
+        Some(tiles * M)
     }
 }
 

@@ -1,9 +1,9 @@
 //! AArch64 with `SDOT`: four pixels times 16 channels, eight or four where no more are left.
 
-use crate::isa::aarch64::{load_16, sdot_4x16, sdot_lane};
+use crate::isa::aarch64::{Finish, Tiles, load_16, sdot_4x16, sdot_8x8, sdot_lane};
 use crate::requantize::neon::{Scale, with_scale};
 use crate::tile_s8::NEON_DOTPROD_LAYOUT;
-use crate::tile_s8::neon::{Outputs, Pixels};
+use crate::tile_s8::neon::{self, Outputs, Pixels};
 use crate::{Epilogue, Filter, after};
 use core::arch::aarch64::*;
 
@@ -33,11 +33,11 @@ fn panels<const K: u8>(
         channel += 16;
     }
     if panels & 2 != 0 {
-        job.group::<2, K>(channel, output);
+        job.eight::<K>(channel, output);
         channel += 8;
     }
     if panels & 1 != 0 {
-        job.group::<1, K>(channel, output);
+        job.group::<1, K>(channel, 0, output);
     }
 }
 
@@ -55,31 +55,51 @@ impl Job<'_> {
     #[inline]
     #[target_feature(enable = "dotprod")]
     fn sixteen<const K: u8>(&self, channel: usize, output: &mut [i8]) {
-        let Self { pixels: Pixels { data, stride, count }, filter, epilogue, steps } = *self;
+        let Self { pixels, filter, epilogue, steps } = *self;
         let weights = after(filter.data(), channel * steps * 4);
-        let (bias, scale) = self.parameters::<4, K>(channel);
-        let narrow = epilogue.narrow_neon();
-        let mut outputs = Outputs::<4>::new(output, filter.channels(), channel, count, narrow);
-        let mut pixel = 0;
-        while pixel + 4 <= count {
-            let rows = after(data, pixel * stride);
-            let Some(sums) = sdot_4x16(rows, stride, weights, steps, [bias; 4]) else { return };
-            outputs.store(pixel, &scaled(sums, &scale));
-            pixel += 4;
+        let finish = Finish::<4>::new::<K>(epilogue, channel);
+        let job = neon::Job { pixels, channels: filter.channels(), channel };
+        let run = |tiles: Tiles<'_, 4>| sdot_4x16::<K>(tiles);
+        let done = job.tiles::<4, 4, 16>(weights, steps, &finish, output, run);
+        let Some(done) = done else { return };
+        if done < pixels.count {
+            let (bias, scale) = self.parameters::<4, K>(channel);
+            let (channels, narrow) = (filter.channels(), epilogue.narrow_neon());
+            let mut outputs = Outputs::<4>::new(output, channels, channel, pixels.count, narrow);
+            self.rest(done, weights, bias, &scale, &mut outputs);
         }
-        self.rest(pixel, weights, bias, &scale, &mut outputs);
     }
 
-    /// `P` panels of four channels, all pixels.
+    /// Eight channels, all pixels.
     #[inline]
     #[target_feature(enable = "dotprod")]
-    fn group<const P: usize, const K: u8>(&self, channel: usize, output: &mut [i8]) {
+    fn eight<const K: u8>(&self, channel: usize, output: &mut [i8]) {
+        let Self { pixels, filter, epilogue, steps } = *self;
+        let weights = after(filter.data(), channel * steps * 4);
+        let finish = Finish::<2>::new::<K>(epilogue, channel);
+        let job = neon::Job { pixels, channels: filter.channels(), channel };
+        let run = |tiles: Tiles<'_, 2>| sdot_8x8::<K>(tiles);
+        let done = job.tiles::<8, 2, 8>(weights, steps, &finish, output, run);
+        let Some(done) = done else { return };
+        if done < pixels.count {
+            self.group::<2, K>(channel, done, output);
+        }
+    }
+
+    /// `P` panels of four channels, pixels from `pixel` on.
+    #[inline]
+    #[target_feature(enable = "dotprod")]
+    fn group<const P: usize, const K: u8>(
+        &self,
+        channel: usize,
+        mut pixel: usize,
+        output: &mut [i8],
+    ) {
         let Self { pixels: Pixels { data, stride, count }, filter, epilogue, steps } = *self;
         let weights = after(filter.data(), channel * steps * 4);
         let (bias, scale) = self.parameters::<P, K>(channel);
         let narrow = epilogue.narrow_neon();
         let mut outputs = Outputs::<P>::new(output, filter.channels(), channel, count, narrow);
-        let mut pixel = 0;
         while pixel + 4 <= count {
             let rows = after(data, pixel * stride);
             let Some(sums) = tile::<4, P>(rows, stride, weights, steps, bias) else { return };
@@ -140,7 +160,7 @@ fn scaled<const M: usize, const P: usize, const K: u8>(
     sums
 }
 
-/// `M` pixels times `P` panels. See [`sdot_4x16`], which is the same for four times four.
+/// `M` pixels times `P` panels.
 #[inline]
 #[target_feature(enable = "dotprod")]
 fn tile<const M: usize, const P: usize>(

@@ -1,8 +1,10 @@
 //! AArch64 with `SMMLA`: pairs of pixels, interleaved into the scratch, times pairs of channels.
 
-use crate::isa::aarch64::{load_16, smmla, smmla_8x8, store_16};
+use crate::isa::aarch64::{
+    Finish, Tiles, interleave as interleave_pair, load_16, smmla, smmla_8x8,
+};
 use crate::requantize::neon::{Scale, with_scale};
-use crate::tile_s8::neon::{Outputs, Pixels, whole_tiles};
+use crate::tile_s8::neon::{Job, Outputs, Pixels, whole_tiles};
 use crate::tile_s8::{NEON_I8MM_LAYOUT, neon_row_bytes};
 use crate::{Epilogue, Filter, after, after_mut};
 use core::arch::aarch64::*;
@@ -43,17 +45,11 @@ fn interleave(pixels: Pixels<'_>, pairs: &mut [i8]) {
         let tile = (count - pixel).min(8).next_multiple_of(2);
         for pair in 0..tile / 2 {
             let even = pixel + 2 * pair;
-            let first = after(data, even * stride).as_chunks::<16>().0;
-            let second = after(data, (even + 1).min(count - 1) * stride).as_chunks::<16>().0;
-            let mut to = after_mut(pairs, pixel * stride + 16 * pair);
-            for (first, second) in first.iter().zip(second).take(stride / 16) {
-                let (first, second) = (load_16(first), load_16(second));
-                let (a, b) = (vreinterpretq_s64_s8(first), vreinterpretq_s64_s8(second));
-                let Some(low) = to.first_chunk_mut() else { return };
-                store_16(low, vreinterpretq_s8_s64(vzip1q_s64(a, b)));
-                let Some(high) = after_mut(to, 8 * tile).first_chunk_mut() else { return };
-                store_16(high, vreinterpretq_s8_s64(vzip2q_s64(a, b)));
-                to = after_mut(to, 16 * tile);
+            let first = after(data, even * stride);
+            let second = after(data, (even + 1).min(count - 1) * stride);
+            let to = after_mut(pairs, pixel * stride + 16 * pair);
+            if interleave_pair(first, second, stride, to, 8 * tile).is_none() {
+                return;
             }
         }
         pixel += tile;
@@ -71,47 +67,31 @@ fn panels<const K: u8>(
     let (narrow, steps) = (epilogue.narrow_neon(), filter.depth().div_ceil(8));
     let mut channel = 0;
     for weights in filter.data().chunks_exact((64 * steps).max(1)) {
-        let bias = [epilogue.bias_neon(channel), epilogue.bias_neon(channel + 4)];
-        let scale = [
-            Scale::load(&epilogue.requantize, channel),
-            Scale::load(&epilogue.requantize, channel + 4),
-        ];
-        let panel = Panel::<K> { weights, steps, start: starts(bias), scale };
-        let mut outputs =
-            Outputs::<2>::new(output, filter.channels(), channel, pixels.count, narrow);
-        let mut pixel = 0;
-        while pixel + 8 <= pixels.count {
-            let rows = after(pairs, pixel * pixels.stride);
-            let Some(sums) = smmla_8x8(rows, weights, steps, [panel.start; 4]) else { return };
-            for (pair, sums) in sums.iter().enumerate() {
-                outputs.store(pixel + 2 * pair, &panel.finish(sums));
+        let finish = Finish::<2>::new::<K>(epilogue, channel).pairs();
+        let job =
+            Job { pixels: Pixels { data: pairs, ..pixels }, channels: filter.channels(), channel };
+        let run = |tiles: Tiles<'_, 4>| smmla_8x8::<K>(tiles);
+        let Some(done) = job.tiles::<8, 4, 8>(weights, steps, &finish, output, run) else { return };
+        if done < pixels.count {
+            let scale = [
+                Scale::load(&epilogue.requantize, channel),
+                Scale::load(&epilogue.requantize, channel + 4),
+            ];
+            let panel = Panel::<K> { weights, steps, start: finish.bias, scale };
+            let outputs =
+                Outputs::<2>::new(output, filter.channels(), channel, pixels.count, narrow);
+            let rows = after(pairs, done * pixels.stride);
+            let mut outputs = Rest { outputs, pixel: done, count: pixels.count - done };
+            match outputs.count.div_ceil(2) {
+                0 => {}
+                1 => outputs.store(&panel, panel.tile::<1>(rows)),
+                2 => outputs.store(&panel, panel.tile::<2>(rows)),
+                3 => outputs.store(&panel, panel.tile::<3>(rows)),
+                _ => outputs.store(&panel, panel.tile::<4>(rows)),
             }
-            pixel += 8;
-        }
-        let rows = after(pairs, pixel * pixels.stride);
-        let mut outputs = Rest { outputs, pixel, count: pixels.count - pixel };
-        match outputs.count.div_ceil(2) {
-            0 => {}
-            1 => outputs.store(&panel, panel.tile::<1>(rows)),
-            2 => outputs.store(&panel, panel.tile::<2>(rows)),
-            3 => outputs.store(&panel, panel.tile::<3>(rows)),
-            _ => outputs.store(&panel, panel.tile::<4>(rows)),
         }
         channel += 8;
     }
-}
-
-/// What eight channels start with, once for each pixel of a pair.
-#[inline]
-#[target_feature(enable = "neon")]
-fn starts([low, high]: [int32x4_t; 2]) -> [int32x4_t; 4] {
-    let twice = |half| vcombine_s32(half, half);
-    [
-        twice(vget_low_s32(low)),
-        twice(vget_high_s32(low)),
-        twice(vget_low_s32(high)),
-        twice(vget_high_s32(high)),
-    ]
 }
 
 /// Eight output channels: weights and what their sums start and end with.

@@ -1,6 +1,8 @@
 //! `SDOT`: four products of int8 added to each int32.
 
-use super::holds;
+use super::finish::{narrow, parameters, scale, scale_four, start};
+use super::{Tiles, holds};
+use crate::requantize::neon::{FLOAT, RIGHT};
 use core::arch::aarch64::*;
 use core::arch::asm;
 
@@ -14,6 +16,25 @@ pub(crate) fn sdot_lane<const LANE: i32>(sums: int32x4_t, a: int8x16_t, b: int8x
         asm!(
             "sdot {0:v}.4s, {1:v}.16b, {2:v}.4b[{lane}]",
             inout(vreg) result, in(vreg) a, in(vreg) b, lane = const LANE,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    result
+}
+
+/// `sums[i] + sum(a[4 * i + j] * b[4 * i + j])` over j.
+///
+/// To be called with the feature only, which the assembler is told, so that code which all
+/// instruction sets share can.
+#[inline]
+pub(crate) fn sdot(sums: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
+    let mut result = sums;
+    // SAFETY: computes on registers; the feature is enabled.
+    unsafe {
+        asm!(
+            ".arch_extension dotprod",
+            "sdot {0:v}.4s, {1:v}.16b, {2:v}.16b",
+            inout(vreg) result, in(vreg) a, in(vreg) b,
             options(pure, nomem, nostack, preserves_flags),
         );
     }
@@ -62,83 +83,296 @@ macro_rules! step {
     };
 }
 
-/// Adds four pixels times 16 channels, `[pixel][four channels]`, over `steps` times 4 depth steps.
-/// Pixel rows lie `stride` apart; weights are four panels of `[steps][4][4]`, one after the other.
+/// The outputs of one pixel.
+macro_rules! pixel {
+    ($kind:ident, [$a:literal $b:literal $c:literal $d:literal]) => {
+        concat!(
+            scale_four!($kind, [$a $b $c $d]),
+            narrow!([$a $b $c $d], "v12", "v13", "v14"),
+            "st1 {{", $a, ".16b}}, [{out}], {channels}\n",
+        )
+    };
+}
+
+/// Registers: 16 sums, 8 pixels, 4 weights of 32; then the sums and 16 of a `Finish<4>`.
+macro_rules! tiles {
+    ($kind:ident, $work:ident) => {
+        // SAFETY: for every tile reads four runs of 4 * steps bytes in `pixels` and four of
+        // 16 * steps, one after the other, in `weights` and writes four runs of 16 in `output`, all
+        // of which the caller has checked.
+        unsafe {
+            asm!(
+                "2:",
+                start!(),
+                "mov {w0}, {weights}",
+                "add {w1}, {weights}, {panel}",
+                "add {w2}, {w1}, {panel}",
+                "add {w3}, {w2}, {panel}",
+                "mov {n}, {steps}",
+                "subs {n}, {n}, #8",
+                "b.lo 4f",
+                "3:",
+                "ldp q0, q1, [{p0}], #32",
+                "ldp q2, q3, [{p1}], #32",
+                "ldp q4, q5, [{p2}], #32",
+                "ldp q6, q7, [{p3}], #32",
+                step!(["v0" "v2" "v4" "v6"]),
+                step!(["v1" "v3" "v5" "v7"]),
+                "subs {n}, {n}, #8",
+                "b.hs 3b",
+                "4:",
+                "tbz {n}, #2, 5f",
+                "ldr q0, [{p0}], #16",
+                "ldr q2, [{p1}], #16",
+                "ldr q4, [{p2}], #16",
+                "ldr q6, [{p3}], #16",
+                step!(["v0" "v2" "v4" "v6"]),
+                "5:",
+                "ands {n}, {n}, #3",
+                "b.eq 7f",
+                "6:",
+                "ldr s0, [{p0}], #4",
+                "ldr s2, [{p1}], #4",
+                "ldr s4, [{p2}], #4",
+                "ldr s6, [{p3}], #4",
+                "ldr q8, [{w0}], #16",
+                "ldr q9, [{w1}], #16",
+                "ldr q10, [{w2}], #16",
+                "ldr q11, [{w3}], #16",
+                four!("v8", "0", ["v0" "v2" "v4" "v6"], ["v16" "v20" "v24" "v28"]),
+                four!("v9", "0", ["v0" "v2" "v4" "v6"], ["v17" "v21" "v25" "v29"]),
+                four!("v10", "0", ["v0" "v2" "v4" "v6"], ["v18" "v22" "v26" "v30"]),
+                four!("v11", "0", ["v0" "v2" "v4" "v6"], ["v19" "v23" "v27" "v31"]),
+                "subs {n}, {n}, #1",
+                "b.ne 6b",
+                "7:",
+                parameters!($kind),
+                pixel!($kind, ["v16" "v17" "v18" "v19"]),
+                pixel!($kind, ["v20" "v21" "v22" "v23"]),
+                pixel!($kind, ["v24" "v25" "v26" "v27"]),
+                pixel!($kind, ["v28" "v29" "v30" "v31"]),
+                "add {p0}, {p0}, {next}",
+                "add {p1}, {p1}, {next}",
+                "add {p2}, {p2}, {next}",
+                "add {p3}, {p3}, {next}",
+                "subs {tiles}, {tiles}, #1",
+                "b.ne 2b",
+                p0 = inout(reg) $work.pixels.as_ptr() => _,
+                p1 = inout(reg) $work.pixels.as_ptr().wrapping_add($work.stride) => _,
+                p2 = inout(reg) $work.pixels.as_ptr().wrapping_add(2 * $work.stride) => _,
+                p3 = inout(reg) $work.pixels.as_ptr().wrapping_add(3 * $work.stride) => _,
+                next = in(reg) (4 * $work.stride).wrapping_sub(4 * $work.steps),
+                weights = in(reg) $work.weights.as_ptr(),
+                panel = in(reg) 16 * $work.steps,
+                w0 = out(reg) _,
+                w1 = out(reg) _,
+                w2 = out(reg) _,
+                w3 = out(reg) _,
+                n = out(reg) _,
+                steps = in(reg) $work.steps,
+                finish = in(reg) $work.finish,
+                out = inout(reg) $work.output.as_mut_ptr() => _,
+                channels = in(reg) $work.channels,
+                tiles = inout(reg) $work.tiles => _,
+                out("v0") _, out("v1") _, out("v2") _, out("v3") _,
+                out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+                out("v8") _, out("v9") _, out("v10") _, out("v11") _,
+                out("v12") _, out("v13") _, out("v14") _, out("v15") _,
+                out("v16") _, out("v17") _, out("v18") _, out("v19") _,
+                out("v20") _, out("v21") _, out("v22") _, out("v23") _,
+                out("v24") _, out("v25") _, out("v26") _, out("v27") _,
+                out("v28") _, out("v29") _, out("v30") _, out("v31") _,
+                options(nostack),
+            );
+        }
+    };
+}
+
+/// Outputs of tiles of four pixels times 16 channels over `steps` times 4 depth steps. Weights are
+/// four panels of `[steps][4][4]`, one after the other.
 ///
-/// To be called with the feature; always inlined, or the sums would go through memory. `None` when
-/// either slice is too short. Registers: 16 sums, 8 pixels, 4 weights of 32.
-#[inline(always)]
-pub(crate) fn sdot_4x16(
-    pixels: &[i8],
-    stride: usize,
-    weights: &[i8],
-    steps: usize,
-    mut sums: [[int32x4_t; 4]; 4],
-) -> Option<[[int32x4_t; 4]; 4]> {
-    if weights.len() / 64 < steps || !holds(pixels, 4, stride, steps * 4) {
+/// `None`, and nothing done, without a tile or when a slice is too short.
+#[inline]
+#[target_feature(enable = "dotprod")]
+pub(crate) fn sdot_4x16<const K: u8>(work: Tiles<'_, 4>) -> Option<()> {
+    let Tiles { pixels, stride, weights, steps, output, channels, tiles, .. } = &work;
+    let (pixels_fit, outputs_fit) =
+        (holds(pixels, 4 * tiles, *stride, steps * 4), holds(output, 4 * tiles, *channels, 16));
+    if weights.len() / 64 < *steps || !pixels_fit || !outputs_fit {
         return None;
     }
-    let (first, panel) = (pixels.as_ptr(), weights.as_ptr());
-    let [row0, row1, row2, row3] = &mut sums;
-    // SAFETY: reads four runs of 4 * steps bytes in `pixels` and four of 16 * steps, one after the
-    // other, in `weights`, both checked above; writes registers only.
-    unsafe {
-        asm!(
-            "subs {steps}, {steps}, #8",
-            "b.lo 3f",
-            "2:",
-            "ldp q0, q1, [{p0}], #32",
-            "ldp q2, q3, [{p1}], #32",
-            "ldp q4, q5, [{p2}], #32",
-            "ldp q6, q7, [{p3}], #32",
-            step!(["v0" "v2" "v4" "v6"]),
-            step!(["v1" "v3" "v5" "v7"]),
-            "subs {steps}, {steps}, #8",
-            "b.hs 2b",
-            "3:",
-            "tbz {steps}, #2, 4f",
-            "ldr q0, [{p0}], #16",
-            "ldr q2, [{p1}], #16",
-            "ldr q4, [{p2}], #16",
-            "ldr q6, [{p3}], #16",
-            step!(["v0" "v2" "v4" "v6"]),
-            "4:",
-            "ands {steps}, {steps}, #3",
-            "b.eq 6f",
-            "5:",
-            "ldr s0, [{p0}], #4",
-            "ldr s2, [{p1}], #4",
-            "ldr s4, [{p2}], #4",
-            "ldr s6, [{p3}], #4",
-            "ldr q8, [{w0}], #16",
-            "ldr q9, [{w1}], #16",
-            "ldr q10, [{w2}], #16",
-            "ldr q11, [{w3}], #16",
-            four!("v8", "0", ["v0" "v2" "v4" "v6"], ["v16" "v20" "v24" "v28"]),
-            four!("v9", "0", ["v0" "v2" "v4" "v6"], ["v17" "v21" "v25" "v29"]),
-            four!("v10", "0", ["v0" "v2" "v4" "v6"], ["v18" "v22" "v26" "v30"]),
-            four!("v11", "0", ["v0" "v2" "v4" "v6"], ["v19" "v23" "v27" "v31"]),
-            "subs {steps}, {steps}, #1",
-            "b.ne 5b",
-            "6:",
-            p0 = inout(reg) first => _,
-            p1 = inout(reg) first.wrapping_add(stride) => _,
-            p2 = inout(reg) first.wrapping_add(2 * stride) => _,
-            p3 = inout(reg) first.wrapping_add(3 * stride) => _,
-            w0 = inout(reg) panel => _,
-            w1 = inout(reg) panel.wrapping_add(16 * steps) => _,
-            w2 = inout(reg) panel.wrapping_add(32 * steps) => _,
-            w3 = inout(reg) panel.wrapping_add(48 * steps) => _,
-            steps = inout(reg) steps => _,
-            out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-            out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-            out("v8") _, out("v9") _, out("v10") _, out("v11") _,
-            inout("v16") row0[0], inout("v17") row0[1], inout("v18") row0[2], inout("v19") row0[3],
-            inout("v20") row1[0], inout("v21") row1[1], inout("v22") row1[2], inout("v23") row1[3],
-            inout("v24") row2[0], inout("v25") row2[1], inout("v26") row2[2], inout("v27") row2[3],
-            inout("v28") row3[0], inout("v29") row3[1], inout("v30") row3[2], inout("v31") row3[3],
-            options(readonly, nostack),
-        );
+    match K {
+        FLOAT => tiles!(FLOAT, work),
+        RIGHT => tiles!(RIGHT, work),
+        _ => tiles!(ANY, work),
     }
-    Some(sums)
+    Some(())
+}
+
+/// Four depth steps of eight pixels: `four` twice.
+macro_rules! eight {
+    ($w:literal, $lane:literal, $low:tt, $high:tt) => {
+        concat!(
+            four!($w, $lane, ["v0" "v1" "v2" "v3"], $low),
+            four!($w, $lane, ["v4" "v5" "v6" "v7"], $high),
+        )
+    };
+}
+
+/// Sixteen steps of a panel and eight pixels.
+macro_rules! eight_sixteen {
+    ($weights:literal, $low:tt, $high:tt) => {
+        concat!(
+            "ldp q8, q9, [{",
+            $weights,
+            "}], #32\n",
+            "ldp q10, q11, [{",
+            $weights,
+            "}], #32\n",
+            eight!("v8", "0", $low, $high),
+            eight!("v9", "1", $low, $high),
+            eight!("v10", "2", $low, $high),
+            eight!("v11", "3", $low, $high),
+        )
+    };
+}
+
+/// The outputs of two pixels.
+macro_rules! two_pixels {
+    ($kind:ident, [$a:literal $b:literal $c:literal $d:literal]) => {
+        concat!(
+            scale!($kind, $a, "v0", "v2", "v8", "v7"),
+            scale!($kind, $b, "v1", "v3", "v9", "v7"),
+            scale!($kind, $c, "v0", "v2", "v8", "v7"),
+            scale!($kind, $d, "v1", "v3", "v9", "v7"),
+            narrow!([$a $b $c $d], "v4", "v5", "v6"),
+            "st1 {{", $a, ".d}}[0], [{out}], {channels}\n",
+            "st1 {{", $a, ".d}}[1], [{out}], {channels}\n",
+        )
+    };
+}
+
+/// Registers: 16 sums, 8 pixels, 4 weights of 32; then the sums and 10 of a `Finish<2>`.
+macro_rules! narrow_tiles {
+    ($kind:ident, $work:ident) => {
+        // SAFETY: for every tile reads eight runs of 4 * steps bytes in `pixels` and two of
+        // 16 * steps, one after the other, in `weights` and writes eight runs of 8 in `output`, all
+        // of which the caller has checked.
+        unsafe {
+            asm!(
+                "2:",
+                "ldp q16, q17, [{finish}]",
+                "ldp q18, q19, [{finish}]",
+                "ldp q20, q21, [{finish}]",
+                "ldp q22, q23, [{finish}]",
+                "ldp q24, q25, [{finish}]",
+                "ldp q26, q27, [{finish}]",
+                "ldp q28, q29, [{finish}]",
+                "ldp q30, q31, [{finish}]",
+                "mov {w0}, {weights}",
+                "add {w1}, {weights}, {panel}",
+                "subs {n}, {steps}, #4",
+                "b.lo 4f",
+                "3:",
+                "ldr q0, [{p0}], #16",
+                "ldr q1, [{p1}], #16",
+                "ldr q2, [{p2}], #16",
+                "ldr q3, [{p3}], #16",
+                "ldr q4, [{p4}], #16",
+                "ldr q5, [{p5}], #16",
+                "ldr q6, [{p6}], #16",
+                "ldr q7, [{p7}], #16",
+                eight_sixteen!("w0", ["v16" "v18" "v20" "v22"], ["v24" "v26" "v28" "v30"]),
+                eight_sixteen!("w1", ["v17" "v19" "v21" "v23"], ["v25" "v27" "v29" "v31"]),
+                "subs {n}, {n}, #4",
+                "b.hs 3b",
+                "4:",
+                "ands {n}, {n}, #3",
+                "b.eq 6f",
+                "5:",
+                "ldr s0, [{p0}], #4",
+                "ldr s1, [{p1}], #4",
+                "ldr s2, [{p2}], #4",
+                "ldr s3, [{p3}], #4",
+                "ldr s4, [{p4}], #4",
+                "ldr s5, [{p5}], #4",
+                "ldr s6, [{p6}], #4",
+                "ldr s7, [{p7}], #4",
+                "ldr q8, [{w0}], #16",
+                "ldr q9, [{w1}], #16",
+                eight!("v8", "0", ["v16" "v18" "v20" "v22"], ["v24" "v26" "v28" "v30"]),
+                eight!("v9", "0", ["v17" "v19" "v21" "v23"], ["v25" "v27" "v29" "v31"]),
+                "subs {n}, {n}, #1",
+                "b.ne 5b",
+                "6:",
+                "ldp q0, q1, [{finish}, #32]",
+                "ldp q2, q3, [{finish}, #64]",
+                "ldp q8, q9, [{finish}, #96]",
+                "ldp q4, q5, [{finish}, #128]",
+                "ldr q6, [{finish}, #160]",
+                two_pixels!($kind, ["v16" "v17" "v18" "v19"]),
+                two_pixels!($kind, ["v20" "v21" "v22" "v23"]),
+                two_pixels!($kind, ["v24" "v25" "v26" "v27"]),
+                two_pixels!($kind, ["v28" "v29" "v30" "v31"]),
+                "add {p0}, {p0}, {next}",
+                "add {p1}, {p1}, {next}",
+                "add {p2}, {p2}, {next}",
+                "add {p3}, {p3}, {next}",
+                "add {p4}, {p4}, {next}",
+                "add {p5}, {p5}, {next}",
+                "add {p6}, {p6}, {next}",
+                "add {p7}, {p7}, {next}",
+                "subs {tiles}, {tiles}, #1",
+                "b.ne 2b",
+                p0 = inout(reg) $work.pixels.as_ptr() => _,
+                p1 = inout(reg) $work.pixels.as_ptr().wrapping_add($work.stride) => _,
+                p2 = inout(reg) $work.pixels.as_ptr().wrapping_add(2 * $work.stride) => _,
+                p3 = inout(reg) $work.pixels.as_ptr().wrapping_add(3 * $work.stride) => _,
+                p4 = inout(reg) $work.pixels.as_ptr().wrapping_add(4 * $work.stride) => _,
+                p5 = inout(reg) $work.pixels.as_ptr().wrapping_add(5 * $work.stride) => _,
+                p6 = inout(reg) $work.pixels.as_ptr().wrapping_add(6 * $work.stride) => _,
+                p7 = inout(reg) $work.pixels.as_ptr().wrapping_add(7 * $work.stride) => _,
+                next = in(reg) (8 * $work.stride).wrapping_sub(4 * $work.steps),
+                weights = in(reg) $work.weights.as_ptr(),
+                panel = in(reg) 16 * $work.steps,
+                w0 = out(reg) _,
+                w1 = out(reg) _,
+                n = out(reg) _,
+                steps = in(reg) $work.steps,
+                finish = in(reg) $work.finish,
+                out = inout(reg) $work.output.as_mut_ptr() => _,
+                channels = in(reg) $work.channels,
+                tiles = inout(reg) $work.tiles => _,
+                out("v0") _, out("v1") _, out("v2") _, out("v3") _,
+                out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+                out("v8") _, out("v9") _, out("v10") _, out("v11") _,
+                out("v16") _, out("v17") _, out("v18") _, out("v19") _,
+                out("v20") _, out("v21") _, out("v22") _, out("v23") _,
+                out("v24") _, out("v25") _, out("v26") _, out("v27") _,
+                out("v28") _, out("v29") _, out("v30") _, out("v31") _,
+                options(nostack),
+            );
+        }
+    };
+}
+
+/// Outputs of tiles of eight pixels times eight channels over `steps` times 4 depth steps. Weights
+/// are two panels of `[steps][4][4]`, one after the other.
+///
+/// `None`, and nothing done, without a tile or when a slice is too short.
+#[inline]
+#[target_feature(enable = "dotprod")]
+pub(crate) fn sdot_8x8<const K: u8>(work: Tiles<'_, 2>) -> Option<()> {
+    let Tiles { pixels, stride, weights, steps, output, channels, tiles, .. } = &work;
+    let (pixels_fit, outputs_fit) =
+        (holds(pixels, 8 * tiles, *stride, steps * 4), holds(output, 8 * tiles, *channels, 8));
+    if weights.len() / 32 < *steps || !pixels_fit || !outputs_fit {
+        return None;
+    }
+    match K {
+        FLOAT => narrow_tiles!(FLOAT, work),
+        RIGHT => narrow_tiles!(RIGHT, work),
+        _ => narrow_tiles!(ANY, work),
+    }
+    Some(())
 }

@@ -1,5 +1,8 @@
 //! `SMMLA`: a 2x8 matrix of int8 times the transpose of another, added to a 2x2 matrix of int32.
 
+use super::finish::{narrow, parameters, scale, scale_four, start};
+use super::{Tiles, holds};
+use crate::requantize::neon::{FLOAT, RIGHT};
 use core::arch::aarch64::*;
 use core::arch::asm;
 
@@ -47,62 +50,105 @@ macro_rules! step {
     };
 }
 
-/// Adds eight pixels times eight channels, `[pixel pair][channel pair]` of 2x2, over `steps` times
-/// 8 depth steps. Both sides are `[steps][8][8]`.
+/// The outputs of two pixels.
+macro_rules! finish_pair {
+    ($kind:ident, [$a:literal $b:literal $c:literal $d:literal]) => {
+        concat!(
+            narrow!([$a $b $c $d], "v12", "v13", "v14"),
+            "tbl ", $a, ".16b, {{", $a, ".16b}}, v15.16b\n",
+            "st1 {{", $a, ".d}}[0], [{out}], {channels}\n",
+            "st1 {{", $a, ".d}}[1], [{out}], {channels}\n",
+        )
+    };
+}
+
+/// Registers: 16 sums, 8 pixels, 8 weights, all 32; then the sums and 16 of a `Finish<4>`.
+macro_rules! tiles {
+    ($kind:ident, $work:ident) => {
+        // SAFETY: for every tile reads 64 * steps bytes of `pixels` and of `weights` and writes
+        // eight runs of 8 in `output`, all of which the caller has checked.
+        unsafe {
+            asm!(
+                "2:",
+                start!(),
+                "mov {w}, {weights}",
+                "subs {n}, {steps}, #2",
+                "b.lo 4f",
+                "3:",
+                "ldp q0, q1, [{pixels}], #32",
+                "ldp q8, q9, [{w}], #32",
+                "ldp q10, q11, [{w}], #32",
+                "ldp q2, q3, [{pixels}], #32",
+                "ldp q4, q5, [{pixels}], #32",
+                "ldp q12, q13, [{w}], #32",
+                "ldp q14, q15, [{w}], #32",
+                "ldp q6, q7, [{pixels}], #32",
+                step!(["v0" "v1" "v2" "v3"], ["v8" "v9" "v10" "v11"]),
+                step!(["v4" "v5" "v6" "v7"], ["v12" "v13" "v14" "v15"]),
+                "subs {n}, {n}, #2",
+                "b.hs 3b",
+                "4:",
+                "tbz {n}, #0, 5f",
+                "ldp q0, q1, [{pixels}], #32",
+                "ldp q2, q3, [{pixels}], #32",
+                "ldp q8, q9, [{w}]",
+                "ldp q10, q11, [{w}, #32]",
+                step!(["v0" "v1" "v2" "v3"], ["v8" "v9" "v10" "v11"]),
+                "5:",
+                parameters!($kind),
+                scale_four!($kind, ["v16" "v17" "v18" "v19"]),
+                scale_four!($kind, ["v20" "v21" "v22" "v23"]),
+                scale_four!($kind, ["v24" "v25" "v26" "v27"]),
+                scale_four!($kind, ["v28" "v29" "v30" "v31"]),
+                "ldr q15, [{finish}, #304]",
+                finish_pair!($kind, ["v16" "v17" "v18" "v19"]),
+                finish_pair!($kind, ["v20" "v21" "v22" "v23"]),
+                finish_pair!($kind, ["v24" "v25" "v26" "v27"]),
+                finish_pair!($kind, ["v28" "v29" "v30" "v31"]),
+                "add {pixels}, {pixels}, {next}",
+                "subs {tiles}, {tiles}, #1",
+                "b.ne 2b",
+                pixels = inout(reg) $work.pixels.as_ptr() => _,
+                next = in(reg) (8 * $work.stride).wrapping_sub(64 * $work.steps),
+                weights = in(reg) $work.weights.as_ptr(),
+                w = out(reg) _,
+                n = out(reg) _,
+                steps = in(reg) $work.steps,
+                finish = in(reg) $work.finish,
+                out = inout(reg) $work.output.as_mut_ptr() => _,
+                channels = in(reg) $work.channels,
+                tiles = inout(reg) $work.tiles => _,
+                out("v0") _, out("v1") _, out("v2") _, out("v3") _,
+                out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+                out("v8") _, out("v9") _, out("v10") _, out("v11") _,
+                out("v12") _, out("v13") _, out("v14") _, out("v15") _,
+                out("v16") _, out("v17") _, out("v18") _, out("v19") _,
+                out("v20") _, out("v21") _, out("v22") _, out("v23") _,
+                out("v24") _, out("v25") _, out("v26") _, out("v27") _,
+                out("v28") _, out("v29") _, out("v30") _, out("v31") _,
+                options(nostack),
+            );
+        }
+    };
+}
+
+/// Outputs of tiles of eight pixels times eight channels over `steps` times 8 depth steps. A tile
+/// of pixels and the weights are `[steps][8][8]`; a tile begins every eight times `stride`.
 ///
-/// To be called with the feature; always inlined, or the sums would go through memory. `None` when
-/// either slice is too short. Registers: 16 sums, 8 pixels, 8 weights, all 32.
-#[inline(always)]
-pub(crate) fn smmla_8x8(
-    pixels: &[i8],
-    weights: &[i8],
-    steps: usize,
-    mut sums: [[int32x4_t; 4]; 4],
-) -> Option<[[int32x4_t; 4]; 4]> {
-    if pixels.len() / 64 < steps || weights.len() / 64 < steps {
+/// `None`, and nothing done, without a tile or when a slice is too short.
+#[inline]
+#[target_feature(enable = "neon,i8mm")]
+pub(crate) fn smmla_8x8<const K: u8>(work: Tiles<'_, 4>) -> Option<()> {
+    let Tiles { pixels, stride, weights, steps, output, channels, tiles, .. } = &work;
+    let (pixels_fit, outputs_fit) =
+        (holds(pixels, *tiles, 8 * stride, steps * 64), holds(output, 8 * tiles, *channels, 8));
+    if weights.len() / 64 < *steps || !pixels_fit || !outputs_fit {
         return None;
     }
-    let [row0, row1, row2, row3] = &mut sums;
-    // SAFETY: reads 64 * steps bytes of `pixels` and of `weights`, checked above; writes registers
-    // only.
-    unsafe {
-        asm!(
-            "subs {steps}, {steps}, #2",
-            "b.lo 3f",
-            "2:",
-            "ldp q0, q1, [{pixels}], #32",
-            "ldp q8, q9, [{weights}], #32",
-            "ldp q10, q11, [{weights}], #32",
-            "ldp q2, q3, [{pixels}], #32",
-            "ldp q4, q5, [{pixels}], #32",
-            "ldp q12, q13, [{weights}], #32",
-            "ldp q14, q15, [{weights}], #32",
-            "ldp q6, q7, [{pixels}], #32",
-            step!(["v0" "v1" "v2" "v3"], ["v8" "v9" "v10" "v11"]),
-            step!(["v4" "v5" "v6" "v7"], ["v12" "v13" "v14" "v15"]),
-            "subs {steps}, {steps}, #2",
-            "b.hs 2b",
-            "3:",
-            "tbz {steps}, #0, 4f",
-            "ldp q0, q1, [{pixels}]",
-            "ldp q2, q3, [{pixels}, #32]",
-            "ldp q8, q9, [{weights}]",
-            "ldp q10, q11, [{weights}, #32]",
-            step!(["v0" "v1" "v2" "v3"], ["v8" "v9" "v10" "v11"]),
-            "4:",
-            pixels = inout(reg) pixels.as_ptr() => _,
-            weights = inout(reg) weights.as_ptr() => _,
-            steps = inout(reg) steps => _,
-            out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-            out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-            out("v8") _, out("v9") _, out("v10") _, out("v11") _,
-            out("v12") _, out("v13") _, out("v14") _, out("v15") _,
-            inout("v16") row0[0], inout("v17") row0[1], inout("v18") row0[2], inout("v19") row0[3],
-            inout("v20") row1[0], inout("v21") row1[1], inout("v22") row1[2], inout("v23") row1[3],
-            inout("v24") row2[0], inout("v25") row2[1], inout("v26") row2[2], inout("v27") row2[3],
-            inout("v28") row3[0], inout("v29") row3[1], inout("v30") row3[2], inout("v31") row3[3],
-            options(readonly, nostack),
-        );
+    match K {
+        FLOAT => tiles!(FLOAT, work),
+        RIGHT => tiles!(RIGHT, work),
+        _ => tiles!(ANY, work),
     }
-    Some(sums)
+    Some(())
 }

@@ -2,8 +2,9 @@
 //! (`SADALP`): 16 multiplications in three instructions. No weight may be -128, or two products
 //! do not fit.
 
-use super::holds;
-use core::arch::aarch64::*;
+use super::finish::{narrow, scale};
+use super::{Tiles, holds};
+use crate::requantize::neon::{FLOAT, RIGHT};
 use core::arch::asm;
 
 /// One weight vector times four pixels; the first time around the sums start.
@@ -75,8 +76,8 @@ macro_rules! channel {
 macro_rules! step {
     ($add:literal, $pixels:tt) => {
         concat!(
-            "ldp q8, q9, [{weights}], #32\n",
-            "ldp q10, q11, [{weights}], #32\n",
+            "ldp q8, q9, [{w}], #32\n",
+            "ldp q10, q11, [{w}], #32\n",
             channel!($add, "v8", $pixels, ["v16" "v20" "v24" "v28"]),
             channel!($add, "v9", $pixels, ["v17" "v21" "v25" "v29"]),
             channel!($add, "v10", $pixels, ["v18" "v22" "v26" "v30"]),
@@ -98,63 +99,130 @@ macro_rules! single {
     };
 }
 
-/// Sums of four pixels times four channels, each in four parts, `[pixel][channel]`, over `steps`
-/// times 16 depth steps. Pixel rows lie `stride` apart; weights are `[steps][4][16]`.
+/// One pixel: four sums in four parts each become a register of four channels.
+macro_rules! whole {
+    ($kind:ident, [$a:literal $b:literal $c:literal $d:literal]) => {
+        concat!(
+            "addp ",
+            $a,
+            ".4s, ",
+            $a,
+            ".4s, ",
+            $b,
+            ".4s\n",
+            "addp ",
+            $c,
+            ".4s, ",
+            $c,
+            ".4s, ",
+            $d,
+            ".4s\n",
+            "addp ",
+            $a,
+            ".4s, ",
+            $a,
+            ".4s, ",
+            $c,
+            ".4s\n",
+            "add ",
+            $a,
+            ".4s, ",
+            $a,
+            ".4s, v0.4s\n",
+            scale!($kind, $a, "v1", "v2", "v3", "v7"),
+        )
+    };
+}
+
+/// Registers: 16 sums, 8 pixels, 4 weights, 4 products, all 32; then 7 of a `Finish<1>`.
+macro_rules! tiles {
+    ($kind:ident, $work:ident) => {
+        // SAFETY: for every tile reads four runs of 16 * steps bytes in `pixels` and 64 * steps in
+        // `weights` and writes four runs of 4 in `output`, all of which the caller has checked.
+        unsafe {
+            asm!(
+                "2:",
+                "mov {w}, {weights}",
+                "mov {n}, {pairs}",
+                single!("saddlp"),
+                "subs {n}, {n}, #1",
+                "b.lo 4f",
+                "3:",
+                "ldp q0, q1, [{p0}], #32",
+                "ldp q2, q3, [{p1}], #32",
+                "ldp q4, q5, [{p2}], #32",
+                "ldp q6, q7, [{p3}], #32",
+                step!("sadalp", ["v0" "v2" "v4" "v6"]),
+                step!("sadalp", ["v1" "v3" "v5" "v7"]),
+                "subs {n}, {n}, #1",
+                "b.hs 3b",
+                "4:",
+                "cbz {odd}, 5f",
+                single!("sadalp"),
+                "5:",
+                "ldp q0, q1, [{finish}]",
+                "ldp q2, q3, [{finish}, #32]",
+                "ldp q4, q5, [{finish}, #64]",
+                "ldr q6, [{finish}, #96]",
+                whole!($kind, ["v16" "v17" "v18" "v19"]),
+                whole!($kind, ["v20" "v21" "v22" "v23"]),
+                whole!($kind, ["v24" "v25" "v26" "v27"]),
+                whole!($kind, ["v28" "v29" "v30" "v31"]),
+                narrow!(["v16" "v20" "v24" "v28"], "v4", "v5", "v6"),
+                "st1 {{v16.s}}[0], [{out}], {channels}",
+                "st1 {{v16.s}}[1], [{out}], {channels}",
+                "st1 {{v16.s}}[2], [{out}], {channels}",
+                "st1 {{v16.s}}[3], [{out}], {channels}",
+                "add {p0}, {p0}, {next}",
+                "add {p1}, {p1}, {next}",
+                "add {p2}, {p2}, {next}",
+                "add {p3}, {p3}, {next}",
+                "subs {tiles}, {tiles}, #1",
+                "b.ne 2b",
+                p0 = inout(reg) $work.pixels.as_ptr() => _,
+                p1 = inout(reg) $work.pixels.as_ptr().wrapping_add($work.stride) => _,
+                p2 = inout(reg) $work.pixels.as_ptr().wrapping_add(2 * $work.stride) => _,
+                p3 = inout(reg) $work.pixels.as_ptr().wrapping_add(3 * $work.stride) => _,
+                next = in(reg) (4 * $work.stride).wrapping_sub(16 * $work.steps),
+                weights = in(reg) $work.weights.as_ptr(),
+                w = out(reg) _,
+                n = out(reg) _,
+                pairs = in(reg) ($work.steps - 1) / 2,
+                odd = in(reg) ($work.steps - 1) % 2,
+                finish = in(reg) $work.finish,
+                out = inout(reg) $work.output.as_mut_ptr() => _,
+                channels = in(reg) $work.channels,
+                tiles = inout(reg) $work.tiles => _,
+                out("v0") _, out("v1") _, out("v2") _, out("v3") _,
+                out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+                out("v8") _, out("v9") _, out("v10") _, out("v11") _,
+                out("v12") _, out("v13") _, out("v14") _, out("v15") _,
+                out("v16") _, out("v17") _, out("v18") _, out("v19") _,
+                out("v20") _, out("v21") _, out("v22") _, out("v23") _,
+                out("v24") _, out("v25") _, out("v26") _, out("v27") _,
+                out("v28") _, out("v29") _, out("v30") _, out("v31") _,
+                options(nostack),
+            );
+        }
+    };
+}
+
+/// Outputs of tiles of four pixels times four channels over `steps` times 16 depth steps. Weights
+/// are `[steps][4][16]`.
 ///
-/// `None` without a step or when either slice is too short. Registers: 16 sums, 8 pixels, 4
-/// weights, 4 products, all 32. Always inlined, or the sums would go through memory.
-#[inline(always)]
-pub(crate) fn smull_4x4(
-    pixels: &[i8],
-    stride: usize,
-    weights: &[i8],
-    steps: usize,
-) -> Option<[[int32x4_t; 4]; 4]> {
-    if steps == 0 || weights.len() / 64 < steps || !holds(pixels, 4, stride, steps * 16) {
+/// `None`, and nothing done, without a step or a tile, or when a slice is too short.
+#[inline]
+pub(crate) fn smull_4x4<const K: u8>(work: Tiles<'_, 1>) -> Option<()> {
+    let Tiles { pixels, stride, weights, steps, output, channels, tiles, .. } = &work;
+    let (pixels_fit, outputs_fit) =
+        (holds(pixels, 4 * tiles, *stride, steps * 16), holds(output, 4 * tiles, *channels, 4));
+    if *steps == 0 || weights.len() / 64 < *steps || !pixels_fit || !outputs_fit {
         return None;
     }
-    let (a0, a1, a2, a3): (int32x4_t, int32x4_t, int32x4_t, int32x4_t);
-    let (b0, b1, b2, b3): (int32x4_t, int32x4_t, int32x4_t, int32x4_t);
-    let (c0, c1, c2, c3): (int32x4_t, int32x4_t, int32x4_t, int32x4_t);
-    let (d0, d1, d2, d3): (int32x4_t, int32x4_t, int32x4_t, int32x4_t);
-    let first = pixels.as_ptr();
-    // SAFETY: reads four runs of 16 * steps bytes in `pixels` and 64 * steps in `weights`, both
-    // checked above; writes registers only.
-    unsafe {
-        asm!(
-            single!("saddlp"),
-            "subs {pairs}, {pairs}, #1",
-            "b.lo 3f",
-            "2:",
-            "ldp q0, q1, [{p0}], #32",
-            "ldp q2, q3, [{p1}], #32",
-            "ldp q4, q5, [{p2}], #32",
-            "ldp q6, q7, [{p3}], #32",
-            step!("sadalp", ["v0" "v2" "v4" "v6"]),
-            step!("sadalp", ["v1" "v3" "v5" "v7"]),
-            "subs {pairs}, {pairs}, #1",
-            "b.hs 2b",
-            "3:",
-            "cbz {odd}, 4f",
-            single!("sadalp"),
-            "4:",
-            p0 = inout(reg) first => _,
-            p1 = inout(reg) first.wrapping_add(stride) => _,
-            p2 = inout(reg) first.wrapping_add(2 * stride) => _,
-            p3 = inout(reg) first.wrapping_add(3 * stride) => _,
-            weights = inout(reg) weights.as_ptr() => _,
-            pairs = inout(reg) (steps - 1) / 2 => _,
-            odd = in(reg) (steps - 1) % 2,
-            out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-            out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-            out("v8") _, out("v9") _, out("v10") _, out("v11") _,
-            out("v12") _, out("v13") _, out("v14") _, out("v15") _,
-            out("v16") a0, out("v17") a1, out("v18") a2, out("v19") a3,
-            out("v20") b0, out("v21") b1, out("v22") b2, out("v23") b3,
-            out("v24") c0, out("v25") c1, out("v26") c2, out("v27") c3,
-            out("v28") d0, out("v29") d1, out("v30") d2, out("v31") d3,
-            options(readonly, nostack),
-        );
+    match K {
+        FLOAT => tiles!(FLOAT, work),
+        RIGHT => tiles!(RIGHT, work),
+        _ => tiles!(ANY, work),
     }
-    Some([[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3], [d0, d1, d2, d3]])
+    Some(())
 }

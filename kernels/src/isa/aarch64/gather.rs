@@ -1,0 +1,119 @@
+//! Copies of many short runs after one check: windows into rows, rows into pairs.
+
+use super::holds;
+use core::arch::aarch64::*;
+
+/// Windows of some rows, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Windows<'a> {
+    /// Rows of the map and what follows them in memory; `None` in the padding.
+    pub(crate) rows: &'a [Option<&'a [i8]>],
+    /// Where the first window begins in each row.
+    pub(crate) first: usize,
+    /// From a window to the next.
+    pub(crate) step: usize,
+    /// Bytes of each row in a window.
+    pub(crate) len: usize,
+    pub(crate) count: usize,
+    pub(crate) pad_value: i8,
+}
+
+impl Windows<'_> {
+    /// Writes the rows of every window side by side, a window every `stride` bytes of `to`, and
+    /// whatever in the 16 bytes after a window. Returns how many windows were written: those that
+    /// neither end too near the end of a row nor too near the end of `to`.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(crate) fn gather(&self, to: &mut [i8], stride: usize) -> usize {
+        match self.len.div_ceil(16) {
+            0 => 0,
+            1 => self.blocks::<1>(to, stride),
+            2 => self.blocks::<2>(to, stride),
+            3 => self.blocks::<3>(to, stride),
+            4 => self.blocks::<4>(to, stride),
+            _ => self.blocks::<0>(to, stride),
+        }
+    }
+
+    /// With `B` blocks of 16 bytes in each row of a window, or any number for 0.
+    #[target_feature(enable = "neon")]
+    fn blocks<const B: usize>(&self, to: &mut [i8], stride: usize) -> usize {
+        let Self { rows, first, step, len, count, pad_value } = *self;
+        let blocks = if B == 0 { len.div_ceil(16) } else { B };
+        let row_fits = |row: &&[i8], count| {
+            row.get(first..).is_some_and(|row| holds(row, count, step, 16 * blocks))
+        };
+        // The end of a window lies at most 15 bytes before that of its last block.
+        let fits = |count| {
+            rows.iter().flatten().all(|row| row_fits(row, count))
+                && holds(to, count, stride, rows.len() * len + 15)
+        };
+        // Near the end of the map a few windows less.
+        let Some(count) = (0..16).filter_map(|less| count.checked_sub(less)).find(|&n| fits(n))
+        else {
+            return 0;
+        };
+        let pad = vdupq_n_s8(pad_value);
+        let mut offset = first;
+        let mut window = to.as_mut_ptr();
+        for _ in 0..count {
+            let mut to = window;
+            for row in rows {
+                if let Some(row) = row {
+                    let from = row.as_ptr().wrapping_add(offset);
+                    for block in 0..blocks {
+                        // SAFETY: a block of one of `count` windows, which all lie in the row.
+                        let bytes = unsafe { vld1q_s8(from.wrapping_add(16 * block)) };
+                        // SAFETY: a block that begins before the end of its window, `count` of
+                        // which and 15 bytes more lie in `to`.
+                        unsafe { vst1q_s8(to.wrapping_add(16 * block), bytes) };
+                    }
+                } else {
+                    for block in 0..blocks {
+                        // SAFETY: as above.
+                        unsafe { vst1q_s8(to.wrapping_add(16 * block), pad) };
+                    }
+                }
+                to = to.wrapping_add(len);
+            }
+            offset = offset.wrapping_add(step);
+            window = window.wrapping_add(stride);
+        }
+        count
+    }
+}
+
+/// Pairs of pixels: from two rows of `from`, `stride` apart, which has to be a multiple of 16, to
+/// `[stride / 8][2][8]`, every `pitch` bytes of `to`. `None`, and nothing done, when either is too
+/// short. The second pixel may be the first one again.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(crate) fn interleave(
+    first: &[i8],
+    second: &[i8],
+    stride: usize,
+    to: &mut [i8],
+    pitch: usize,
+) -> Option<()> {
+    let blocks = stride / 16;
+    if first.len() < 16 * blocks || second.len() < 16 * blocks || !holds(to, 2 * blocks, pitch, 16)
+    {
+        return None;
+    }
+    let (mut first, mut second, mut to) = (first.as_ptr(), second.as_ptr(), to.as_mut_ptr());
+    for _ in 0..blocks {
+        // SAFETY: one of `blocks` blocks of 16 bytes, which the check above has found.
+        let a = vreinterpretq_s64_s8(unsafe { vld1q_s8(first) });
+        // SAFETY: as above.
+        let b = vreinterpretq_s64_s8(unsafe { vld1q_s8(second) });
+        // SAFETY: one of twice `blocks` blocks every `pitch` bytes, likewise.
+        unsafe { vst1q_s8(to, vreinterpretq_s8_s64(vzip1q_s64(a, b))) };
+        to = to.wrapping_add(pitch);
+        // SAFETY: as above.
+        unsafe { vst1q_s8(to, vreinterpretq_s8_s64(vzip2q_s64(a, b))) };
+        to = to.wrapping_add(pitch);
+        first = first.wrapping_add(16);
+        second = second.wrapping_add(16);
+    }
+    Some(())
+}
