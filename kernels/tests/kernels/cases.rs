@@ -145,6 +145,13 @@ impl Random {
         }
     }
 
+    /// Weights of any size, or all of them at most a half or a quarter, of which cells may add more
+    /// products before they widen.
+    fn smaller_weights(&mut self, count: usize) -> Vec<i8> {
+        let shift = self.pick(&[0, 0, 1, 2]);
+        self.weights(count).into_iter().map(|weight| weight >> shift).collect()
+    }
+
     /// Mostly as quantizers make them, without -128.
     fn weights(&mut self, len: usize) -> Vec<i8> {
         let mut weights = self.int8s(len);
@@ -515,7 +522,7 @@ impl Case for DepthwiseConv {
                     Self {
                         geometry,
                         input: random.int8s(geometry.input().checked_len().unwrap()),
-                        filter: random.weights(outputs * geometry.window().taps()),
+                        filter: random.smaller_weights(outputs * geometry.window().taps()),
                         requant: Requant::new(&mut random, outputs, float, sane),
                         pad_value: random.int8(),
                     }

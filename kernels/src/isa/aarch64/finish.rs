@@ -221,3 +221,32 @@ macro_rules! start {
     };
 }
 pub(super) use start;
+
+/// A loop in assembly that may use every vector register.
+macro_rules! vector_asm {
+    ($($body:tt)*) => {
+        core::arch::asm!(
+            $($body)*
+            out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _,
+            out("v6") _, out("v7") _, out("v8") _, out("v9") _, out("v10") _, out("v11") _,
+            out("v12") _, out("v13") _, out("v14") _, out("v15") _, out("v16") _, out("v17") _,
+            out("v18") _, out("v19") _, out("v20") _, out("v21") _, out("v22") _, out("v23") _,
+            out("v24") _, out("v25") _, out("v26") _, out("v27") _, out("v28") _, out("v29") _,
+            out("v30") _, out("v31") _,
+            options(nostack),
+        )
+    };
+}
+pub(super) use vector_asm;
+
+/// Runs the loop that is written for the scale of this kind.
+macro_rules! of_kind {
+    ($kind:ident, $tiles:ident, $work:ident) => {
+        match $kind {
+            $crate::requantize::neon::FLOAT => $tiles!(FLOAT, $work),
+            $crate::requantize::neon::RIGHT => $tiles!(RIGHT, $work),
+            _ => $tiles!(ANY, $work),
+        }
+    };
+}
+pub(super) use of_kind;

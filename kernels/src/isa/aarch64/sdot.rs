@@ -1,8 +1,7 @@
 //! `SDOT`: four products of int8 added to each int32.
 
-use super::finish::{narrow, parameters, scale, scale_four, start};
+use super::finish::{narrow, of_kind, parameters, scale, scale_four, start, vector_asm};
 use super::{Tiles, holds};
-use crate::requantize::neon::{FLOAT, RIGHT};
 use core::arch::aarch64::*;
 use core::arch::asm;
 
@@ -101,7 +100,7 @@ macro_rules! tiles {
         // 16 * steps, one after the other, in `weights` and writes four runs of 16 in `output`, all
         // of which the caller has checked.
         unsafe {
-            asm!(
+            vector_asm!(
                 "2:",
                 start!(),
                 "mov {w0}, {weights}",
@@ -174,15 +173,6 @@ macro_rules! tiles {
                 out = inout(reg) $work.output.as_mut_ptr() => _,
                 channels = in(reg) $work.channels,
                 tiles = inout(reg) $work.tiles => _,
-                out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-                out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-                out("v8") _, out("v9") _, out("v10") _, out("v11") _,
-                out("v12") _, out("v13") _, out("v14") _, out("v15") _,
-                out("v16") _, out("v17") _, out("v18") _, out("v19") _,
-                out("v20") _, out("v21") _, out("v22") _, out("v23") _,
-                out("v24") _, out("v25") _, out("v26") _, out("v27") _,
-                out("v28") _, out("v29") _, out("v30") _, out("v31") _,
-                options(nostack),
             );
         }
     };
@@ -201,11 +191,7 @@ pub(crate) fn sdot_4x16<const K: u8>(work: Tiles<'_, 4>) -> Option<()> {
     if weights.len() / 64 < *steps || !pixels_fit || !outputs_fit {
         return None;
     }
-    match K {
-        FLOAT => tiles!(FLOAT, work),
-        RIGHT => tiles!(RIGHT, work),
-        _ => tiles!(ANY, work),
-    }
+    of_kind!(K, tiles, work);
     Some(())
 }
 
@@ -259,7 +245,7 @@ macro_rules! narrow_tiles {
         // 16 * steps, one after the other, in `weights` and writes eight runs of 8 in `output`, all
         // of which the caller has checked.
         unsafe {
-            asm!(
+            vector_asm!(
                 "2:",
                 "ldp q16, q17, [{finish}]",
                 "ldp q18, q19, [{finish}]",
@@ -343,14 +329,6 @@ macro_rules! narrow_tiles {
                 out = inout(reg) $work.output.as_mut_ptr() => _,
                 channels = in(reg) $work.channels,
                 tiles = inout(reg) $work.tiles => _,
-                out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-                out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-                out("v8") _, out("v9") _, out("v10") _, out("v11") _,
-                out("v16") _, out("v17") _, out("v18") _, out("v19") _,
-                out("v20") _, out("v21") _, out("v22") _, out("v23") _,
-                out("v24") _, out("v25") _, out("v26") _, out("v27") _,
-                out("v28") _, out("v29") _, out("v30") _, out("v31") _,
-                options(nostack),
             );
         }
     };
@@ -369,10 +347,6 @@ pub(crate) fn sdot_8x8<const K: u8>(work: Tiles<'_, 2>) -> Option<()> {
     if weights.len() / 32 < *steps || !pixels_fit || !outputs_fit {
         return None;
     }
-    match K {
-        FLOAT => narrow_tiles!(FLOAT, work),
-        RIGHT => narrow_tiles!(RIGHT, work),
-        _ => narrow_tiles!(ANY, work),
-    }
+    of_kind!(K, narrow_tiles, work);
     Some(())
 }

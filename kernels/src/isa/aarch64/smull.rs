@@ -2,36 +2,14 @@
 //! (`SADALP`): 16 multiplications in three instructions. No weight may be -128, or two products
 //! do not fit.
 
-use super::finish::{narrow, scale};
+use super::finish::{narrow, of_kind, scale, vector_asm};
 use super::{Tiles, holds};
-use crate::requantize::neon::{FLOAT, RIGHT};
-use core::arch::asm;
 
-/// One weight vector times four pixels; the first time around the sums start.
-macro_rules! channel {
-    ($add:literal, $w:literal, [$p0:literal $p1:literal $p2:literal $p3:literal],
-     [$s0:literal $s1:literal $s2:literal $s3:literal]) => {
+/// One weight vector times four pixels: the products of the upper halves are added to those of the
+/// lower ones.
+macro_rules! upper {
+    ($w:literal, [$p0:literal $p1:literal $p2:literal $p3:literal]) => {
         concat!(
-            "smull v12.8h, ",
-            $w,
-            ".8b, ",
-            $p0,
-            ".8b\n",
-            "smull v13.8h, ",
-            $w,
-            ".8b, ",
-            $p1,
-            ".8b\n",
-            "smull v14.8h, ",
-            $w,
-            ".8b, ",
-            $p2,
-            ".8b\n",
-            "smull v15.8h, ",
-            $w,
-            ".8b, ",
-            $p3,
-            ".8b\n",
             "smlal2 v12.8h, ",
             $w,
             ".16b, ",
@@ -52,6 +30,47 @@ macro_rules! channel {
             ".16b, ",
             $p3,
             ".16b\n",
+        )
+    };
+}
+
+/// The products of a weight vector are added to its sums, each just before those of the next one
+/// take its place: a processor that runs in order waits less. The first time around `$add` starts
+/// the sums.
+macro_rules! channel {
+    ($add:literal, [$s0:literal $s1:literal $s2:literal $s3:literal], $w:literal,
+     [$p0:literal $p1:literal $p2:literal $p3:literal]) => {
+        concat!(
+            $add, " ", $s0, ".4s, v12.8h\n",
+            "smull v12.8h, ", $w, ".8b, ", $p0, ".8b\n",
+            $add, " ", $s1, ".4s, v13.8h\n",
+            "smull v13.8h, ", $w, ".8b, ", $p1, ".8b\n",
+            $add, " ", $s2, ".4s, v14.8h\n",
+            "smull v14.8h, ", $w, ".8b, ", $p2, ".8b\n",
+            $add, " ", $s3, ".4s, v15.8h\n",
+            "smull v15.8h, ", $w, ".8b, ", $p3, ".8b\n",
+            upper!($w, [$p0 $p1 $p2 $p3]),
+        )
+    };
+}
+
+/// The same with nothing before.
+macro_rules! first {
+    ($w:literal, [$p0:literal $p1:literal $p2:literal $p3:literal]) => {
+        concat!(
+            "smull v12.8h, ", $w, ".8b, ", $p0, ".8b\n",
+            "smull v13.8h, ", $w, ".8b, ", $p1, ".8b\n",
+            "smull v14.8h, ", $w, ".8b, ", $p2, ".8b\n",
+            "smull v15.8h, ", $w, ".8b, ", $p3, ".8b\n",
+            upper!($w, [$p0 $p1 $p2 $p3]),
+        )
+    };
+}
+
+/// The same with nothing after.
+macro_rules! last {
+    ($add:literal, [$s0:literal $s1:literal $s2:literal $s3:literal]) => {
+        concat!(
             $add,
             " ",
             $s0,
@@ -78,10 +97,11 @@ macro_rules! step {
         concat!(
             "ldp q8, q9, [{w}], #32\n",
             "ldp q10, q11, [{w}], #32\n",
-            channel!($add, "v8", $pixels, ["v16" "v20" "v24" "v28"]),
-            channel!($add, "v9", $pixels, ["v17" "v21" "v25" "v29"]),
-            channel!($add, "v10", $pixels, ["v18" "v22" "v26" "v30"]),
-            channel!($add, "v11", $pixels, ["v19" "v23" "v27" "v31"]),
+            first!("v8", $pixels),
+            channel!($add, ["v16" "v20" "v24" "v28"], "v9", $pixels),
+            channel!($add, ["v17" "v21" "v25" "v29"], "v10", $pixels),
+            channel!($add, ["v18" "v22" "v26" "v30"], "v11", $pixels),
+            last!($add, ["v19" "v23" "v27" "v31"]),
         )
     };
 }
@@ -140,7 +160,7 @@ macro_rules! tiles {
         // SAFETY: for every tile reads four runs of 16 * steps bytes in `pixels` and 64 * steps in
         // `weights` and writes four runs of 4 in `output`, all of which the caller has checked.
         unsafe {
-            asm!(
+            vector_asm!(
                 "2:",
                 "mov {w}, {weights}",
                 "mov {n}, {pairs}",
@@ -193,15 +213,6 @@ macro_rules! tiles {
                 out = inout(reg) $work.output.as_mut_ptr() => _,
                 channels = in(reg) $work.channels,
                 tiles = inout(reg) $work.tiles => _,
-                out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-                out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-                out("v8") _, out("v9") _, out("v10") _, out("v11") _,
-                out("v12") _, out("v13") _, out("v14") _, out("v15") _,
-                out("v16") _, out("v17") _, out("v18") _, out("v19") _,
-                out("v20") _, out("v21") _, out("v22") _, out("v23") _,
-                out("v24") _, out("v25") _, out("v26") _, out("v27") _,
-                out("v28") _, out("v29") _, out("v30") _, out("v31") _,
-                options(nostack),
             );
         }
     };
@@ -219,10 +230,6 @@ pub(crate) fn smull_4x4<const K: u8>(work: Tiles<'_, 1>) -> Option<()> {
     if *steps == 0 || weights.len() / 64 < *steps || !pixels_fit || !outputs_fit {
         return None;
     }
-    match K {
-        FLOAT => tiles!(FLOAT, work),
-        RIGHT => tiles!(RIGHT, work),
-        _ => tiles!(ANY, work),
-    }
+    of_kind!(K, tiles, work);
     Some(())
 }
