@@ -103,13 +103,16 @@ fn steps_and_constants_become_one_layer() {
     }
 }
 
-/// Lengths that lead beyond the file, and nodes without end.
+/// Lengths that lead beyond the file, integers and nodes without end.
 #[test]
 fn the_frame_is_checked_before_it_is_parsed() {
     let message = |bytes: &[u8]| read(bytes).unwrap_err().to_string();
     assert!(message(b"\x08\x07\x3a\xff\xff\xff\xff\x0f").contains("ends beyond"));
     assert!(message(b"\x08\x07\x3a\x80").contains("ends beyond"));
     assert!(message(b"\x08\x07").contains("no graph"));
+    // A tensor whose first extent has no last byte: the parser would never end.
+    let dims = b"\x0a\x0b\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff";
+    assert!(message(&[b"\x08\x07\x3a\x0f\x2a\x0d", &dims[..]].concat()).contains("ends beyond"));
     let nodes = b"\x0a\x00".repeat(2 << 20);
     let mut file = b"\x08\x07\x3a\x80\x80\x80\x02".to_vec();
     file.extend(nodes);

@@ -1,5 +1,6 @@
-//! The protobuf frame, checked before it is parsed: every length lies within its message, nothing nests deeper than a
-//! network without control flow, and there are not so many messages that they would need far more memory than the file.
+//! The protobuf frame, checked before it is parsed: every length lies within its message, every integer ends, nothing
+//! nests deeper than a network without control flow, and there are not so many messages that they would need far more
+//! memory than the file.
 
 use super::OnnxError;
 
@@ -13,6 +14,7 @@ enum Message {
     Type,
     TensorType,
     Shape,
+    Tensor,
     Leaf,
 }
 
@@ -20,9 +22,8 @@ impl Message {
     fn field(self, number: u64) -> Result<Option<Self>, OnnxError> {
         Ok(Some(match (self, number) {
             (Self::Model, 7) => Self::Graph,
-            (Self::Model, 8 | 14) | (Self::Graph, 5) | (Self::Attribute, 5) | (Self::Shape, 1) => {
-                Self::Leaf
-            }
+            (Self::Model, 8 | 14) | (Self::Shape, 1) | (Self::Tensor, 13) => Self::Leaf,
+            (Self::Graph, 5) | (Self::Attribute, 5) => Self::Tensor,
             (Self::Graph, 1) => Self::Node,
             (Self::Graph, 11..=13) => Self::Info,
             (Self::Node, 5) => Self::Attribute,
@@ -32,6 +33,11 @@ impl Message {
             (Self::TensorType, 2) => Self::Shape,
             _ => return Ok(None),
         }))
+    }
+
+    /// Whether a field is integers one after another.
+    fn is_packed(self, number: u64) -> bool {
+        matches!((self, number), (Self::Attribute, 8) | (Self::Tensor, 1 | 5 | 7 | 11))
     }
 }
 
@@ -55,11 +61,16 @@ fn walk(mut bytes: &[u8], message: Message, count: &mut usize) -> Result<(), Onn
             _ => return Err(damaged()),
         };
         let len = usize::try_from(len).map_err(|_| damaged())?;
-        let (inner, rest) = bytes.split_at_checked(len).ok_or_else(damaged)?;
+        let (mut inner, rest) = bytes.split_at_checked(len).ok_or_else(damaged)?;
         bytes = rest;
-        if key & 7 == 2
-            && let Some(message) = message.field(key >> 3)?
-        {
+        if key & 7 != 2 {
+            continue;
+        }
+        // The parser looks for the end of an integer of more than ten bytes for ever.
+        while message.is_packed(key >> 3) && !inner.is_empty() {
+            varint(&mut inner)?;
+        }
+        if let Some(message) = message.field(key >> 3)? {
             *count += 1;
             if *count > MAX_MESSAGES {
                 return Err(OnnxError::File(format!("more than {MAX_MESSAGES} parts")));
