@@ -1,9 +1,12 @@
 //! Blobs on the host: files, what they say about themselves, and running them.
 
+use core::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use mote_engine::format::{self, MAGIC, MetadataKey};
-use mote_engine::{Isa, Kernels, Model, Observer, ParseError, Session, TensorView};
+use mote_engine::{
+    Isa, Kernels, Model, Observer, ParseError, Session, TensorView, Threads, ThreadsError,
+};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -59,6 +62,17 @@ pub enum Element {
     Float32,
 }
 
+/// One class of an output.
+#[derive(Clone, Debug, Serialize, PartialEq)]
+pub struct Class {
+    /// Its name.
+    pub label: String,
+    /// Its number.
+    pub class: usize,
+    /// A probability after softmax.
+    pub score: f32,
+}
+
 /// A blob that could not be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -80,6 +94,9 @@ pub enum BlobError {
         /// What it lacks.
         isa: Isa,
     },
+    /// Too many threads.
+    #[error(transparent)]
+    Threads(#[from] ThreadsError),
     /// An array of another size.
     #[error("the input array has shape {found:?}; each sample needs {expected} values")]
     InputLen {
@@ -230,6 +247,16 @@ impl Blob {
         self.output().reals(output).collect()
     }
 
+    /// The `count` classes of an output that score highest, best first; equal ones in class order.
+    #[must_use]
+    pub fn top(&self, output: &[i8], count: usize) -> Vec<Class> {
+        let scores = self.output_reals(output);
+        let mut order: Vec<usize> = (0..scores.len()).collect();
+        order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+        let class = |class: usize| Class { label: self.label(class), class, score: scores[class] };
+        order.into_iter().take(count).map(class).collect()
+    }
+
     /// The samples along the first axis of `array`, as the input stores them.
     ///
     /// # Errors
@@ -332,6 +359,7 @@ pub struct Runner<'b> {
     model: Model<'b>,
     kernels: Kernels,
     arena: AlignedBytes,
+    threads: Option<Threads>,
 }
 
 impl<'b> Runner<'b> {
@@ -340,7 +368,17 @@ impl<'b> Runner<'b> {
     pub fn new(blob: &'b Blob, isa: Isa) -> Result<Self, BlobError> {
         let kernels = Kernels::for_isa(isa).ok_or(BlobError::Isa { isa })?;
         let model = blob.model();
-        Ok(Self { model, kernels, arena: AlignedBytes::zeroed(model.arena_bytes()) })
+        let arena = AlignedBytes::zeroed(model.arena_bytes());
+        Ok(Self { model, kernels, arena, threads: None })
+    }
+
+    /// Shares the work of a run among so many threads; the bits are the same for any number.
+    ///
+    /// # Errors
+    /// [`BlobError::Threads`] when the system gives no more.
+    pub fn with_threads(mut self, count: NonZeroUsize) -> Result<Self, BlobError> {
+        self.threads = if count == NonZeroUsize::MIN { None } else { Some(Threads::new(count)?) };
+        Ok(self)
     }
 
     /// Runs on one input of the network's length.
@@ -358,6 +396,9 @@ impl<'b> Runner<'b> {
     pub fn run_observed(&mut self, input: &[i8], observer: &mut impl Observer) -> Vec<i8> {
         let mut session = Session::new(self.model, self.kernels, self.arena.as_i8_mut())
             .expect("the arena was made for the model");
+        if let Some(threads) = &mut self.threads {
+            session = session.with_threads(threads);
+        }
         session.input_mut().copy_from_slice(input);
         session.run_observed(observer).to_vec()
     }

@@ -234,6 +234,21 @@ impl fmt::Display for PlanError {
 
 impl core::error::Error for PlanError {}
 
+/// The system gives no more threads; fewer may do.
+#[cfg(feature = "threads")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThreadsError;
+
+#[cfg(feature = "threads")]
+impl fmt::Display for ThreadsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the system gives no more threads; ask for fewer")
+    }
+}
+
+#[cfg(feature = "threads")]
+impl core::error::Error for ThreadsError {}
+
 /// Why an input was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

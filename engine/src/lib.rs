@@ -27,9 +27,13 @@ mod observe;
 mod ops;
 mod receive;
 mod session;
+#[cfg(feature = "threads")]
+mod threads;
 
 pub use arena::Arena;
 pub use blob::Blob;
+#[cfg(feature = "threads")]
+pub use error::ThreadsError;
 pub use error::{OpFault, ParseError, PlanError, RunError, TensorFault};
 pub use format::{ElementType, Numerics, OpKind};
 pub use model::{Model, TensorView};
@@ -40,3 +44,5 @@ pub use ops::{
 };
 pub use receive::{ReceiveError, receive};
 pub use session::{Score, Session};
+#[cfg(feature = "threads")]
+pub use threads::Threads;

@@ -117,6 +117,37 @@ impl<'a> Op<'a> {
         }
     }
 
+    /// Where it works, and the parts that its output may be computed in, each for itself: operations
+    /// whose work is worth several threads.
+    #[cfg(feature = "threads")]
+    pub(crate) const fn shared(&self) -> Option<(&Place, Parts)> {
+        Some(match self {
+            Self::Conv(op) => (&op.place, Parts::Rows(op.geometry.output().height)),
+            Self::DepthwiseConv(op) => (&op.place, Parts::Rows(op.geometry.output().height)),
+            Self::PointwiseConv(op) => (&op.place, Parts::Pixels(op.pixels)),
+            Self::Half(op) => return op.shared(),
+            _ => return None,
+        })
+    }
+
+    /// Runs an operation of [`shared`](Self::shared) on part of its output, from `first_row` on; of
+    /// one that goes by pixels the input is a part as well.
+    #[cfg(feature = "threads")]
+    pub(crate) fn run_part(
+        &self,
+        kernels: &Kernels,
+        windows: Windows<'_>,
+        first_row: usize,
+    ) -> Result<(), ShapeError> {
+        match self {
+            Self::Conv(op) => op.run_rows(kernels, windows, first_row),
+            Self::DepthwiseConv(op) => op.run_rows(kernels, windows, first_row),
+            Self::PointwiseConv(op) => op.run_pixels(kernels, windows),
+            Self::Half(op) => op.run_rows(kernels, windows, first_row),
+            _ => Ok(()),
+        }
+    }
+
     /// Its scratch in the arena; empty for most.
     #[must_use]
     pub const fn scratch(&self) -> Range<usize> {
@@ -181,11 +212,21 @@ fn product<T: Copy>(pixels: usize, filter: Filter<'_, T>) -> u64 {
     (pixels as u64) * (filter.channels() as u64) * (filter.depth() as u64)
 }
 
+/// What an operation's output is made of.
+#[cfg(feature = "threads")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Parts {
+    /// So many rows, each of which reads several of the input.
+    Rows(usize),
+    /// So many pixels, each of which reads one of the input.
+    Pixels(usize),
+}
+
 /// The windows of a [`Place`] as slices.
 pub(crate) struct Windows<'s> {
-    input: &'s [i8],
-    output: &'s mut [i8],
-    scratch: &'s mut [i8],
+    pub(crate) input: &'s [i8],
+    pub(crate) output: &'s mut [i8],
+    pub(crate) scratch: &'s mut [i8],
 }
 
 /// First input, when it lies apart, second input, and output.
@@ -201,6 +242,32 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// [`split`](Self::split), where the output takes the place of the input with a copy of the input,
+    /// for which `copy` must have room.
+    #[cfg(feature = "threads")]
+    pub(crate) fn split_from<'s>(
+        &self,
+        arena: &'s mut [i8],
+        copy: &'s mut [i8],
+    ) -> Result<Windows<'s>, ShapeError> {
+        if !self.in_place {
+            return self.split(arena);
+        }
+        let source = arena.get(self.input.0..self.input.1).ok_or(ShapeError::InputLen)?;
+        let input = copy.get_mut(..source.len()).ok_or(ShapeError::InputLen)?;
+        input.copy_from_slice(source);
+        let [output, scratch] = arena
+            .get_disjoint_mut([self.output.0..self.output.1, self.scratch()])
+            .map_err(|_| ShapeError::OutputLen)?;
+        Ok(Windows { input, output, scratch })
+    }
+
+    /// Bytes of the copy that [`split_from`](Self::split_from) makes.
+    #[cfg(feature = "threads")]
+    pub(crate) const fn copy_bytes(&self) -> usize {
+        if self.in_place { self.input.1 - self.input.0 } else { 0 }
+    }
+
     const fn scratch(&self) -> Range<usize> {
         self.scratch.0..self.scratch.1
     }

@@ -5,7 +5,9 @@ use crate::error::{PlanError, RunError};
 use crate::model::{Model, TensorView};
 use crate::observe::Observer;
 use crate::ops::Op;
-use mote_kernels::{F16, Kernels};
+#[cfg(feature = "threads")]
+use crate::threads::Threads;
+use mote_kernels::{F16, Kernels, ShapeError};
 
 /// A model, the kernels it runs on and the arena it runs in.
 #[derive(Debug)]
@@ -13,6 +15,8 @@ pub struct Session<'m, 'a> {
     model: Model<'m>,
     kernels: Kernels,
     arena: &'a mut [i8],
+    #[cfg(feature = "threads")]
+    threads: Option<&'a mut Threads>,
 }
 
 impl<'m, 'a> Session<'m, 'a> {
@@ -29,7 +33,22 @@ impl<'m, 'a> Session<'m, 'a> {
         if model.has_halves() && arena.as_ptr().align_offset(align_of::<F16>()) != 0 {
             return Err(PlanError::ArenaMisaligned);
         }
-        Ok(Self { model, kernels, arena })
+        Ok(Self {
+            model,
+            kernels,
+            arena,
+            #[cfg(feature = "threads")]
+            threads: None,
+        })
+    }
+
+    /// The session on several threads; the bits are the same for any number of them.
+    #[cfg(feature = "threads")]
+    #[must_use]
+    pub fn with_threads(mut self, threads: &'a mut Threads) -> Self {
+        threads.fit(&self.model);
+        self.threads = Some(threads);
+        self
     }
 
     /// The model.
@@ -97,7 +116,8 @@ impl<'m, 'a> Session<'m, 'a> {
         Ok(self.run())
     }
 
-    /// Runs on what [`input_mut`](Self::input_mut) holds. Neither allocates nor panics nor fails.
+    /// Runs on what [`input_mut`](Self::input_mut) holds. Neither panics nor fails, nor allocates on one
+    /// thread.
     pub fn run(&mut self) -> &[i8] {
         self.run_observed(&mut ())
     }
@@ -111,12 +131,21 @@ impl<'m, 'a> Session<'m, 'a> {
                 continue;
             };
             observer.before(index, op);
-            let outcome = op.run(&self.kernels, self.arena);
+            let outcome = self.run_op(op);
             debug_assert_eq!(outcome, Ok(()), "operation {index} of a parsed model runs");
             let output = self.model.tensor(index + 1).unwrap_or(TensorView::NOTHING);
             observer.after(index, op, self.arena.get(output.window()).unwrap_or(&[]));
         }
         self.output()
+    }
+
+    #[inline]
+    fn run_op(&mut self, op: &Op<'_>) -> Result<(), ShapeError> {
+        #[cfg(feature = "threads")]
+        if let Some(threads) = &mut self.threads {
+            return threads.run(op, &self.kernels, self.arena);
+        }
+        op.run(&self.kernels, self.arena)
     }
 
     /// The `K` classes with the largest outputs, best first; equal ones in class order.

@@ -22,8 +22,8 @@
 
 use crate::{ClampF16, F16, Geometry, Rows, ShapeError};
 
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod avx2_f16c;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(crate) mod lanes;
 pub(crate) mod scalar;
 
 /// What average pooling reads and writes.
@@ -62,5 +62,6 @@ impl<'a> Args<'a> {
 }
 
 cells! {
-    Avx2 avx2_f16c on target_arch = "x86_64",
+    Avx2 lanes on target_arch = "x86_64",
+    Neon lanes on target_arch = "aarch64",
 }

@@ -20,7 +20,7 @@
 //!
 //! # Cost
 //! `out_height * out_width * out_channels * kernel_height * kernel_width * in_channels` MACs.
-//! Scratch: scalar none; AVX2 six windows or more in f32, `4 * depth` bytes each; see
+//! Scratch: scalar none; AVX2 and AArch64 six windows or more in f32, `4 * depth` bytes each; see
 //! [`scratch_bytes`].
 //!
 //! # Source
@@ -30,8 +30,8 @@ use crate::{EpilogueF16, F16, Filter, Geometry, Isa, Layout, Rows, ShapeError, t
 
 #[cfg(armv7em_f16)]
 pub(crate) mod armv7em_dsp;
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod avx2_f16c;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(crate) mod lanes;
 pub(crate) mod scalar;
 
 /// What a convolution reads and writes.
@@ -75,7 +75,8 @@ impl<'a> Args<'a> {
 }
 
 cells! {
-    Avx2 avx2_f16c on target_arch = "x86_64",
+    Avx2 lanes on target_arch = "x86_64",
+    Neon lanes on target_arch = "aarch64",
     Armv7emDsp armv7em_dsp on armv7em_f16,
 }
 

@@ -30,8 +30,8 @@ use crate::{EpilogueF16, F16, Filter, Geometry, Isa, Layout, Rows, ShapeError, t
 
 #[cfg(armv7em_f16)]
 pub(crate) mod armv7em_dsp;
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod avx2_f16c;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(crate) mod lanes;
 pub(crate) mod scalar;
 
 /// What a depthwise convolution reads and writes. Output channel `o` reads input channel
@@ -78,7 +78,8 @@ impl<'a> Args<'a> {
 }
 
 cells! {
-    Avx2 avx2_f16c on target_arch = "x86_64",
+    Avx2 lanes on target_arch = "x86_64",
+    Neon lanes on target_arch = "aarch64",
     Armv7emDsp armv7em_dsp on armv7em_f16,
 }
 
@@ -87,7 +88,7 @@ cells! {
 pub const fn layout(isa: Isa, geometry: &Geometry) -> Layout {
     let _ = geometry;
     match isa {
-        Isa::Avx2 => tile_f16::AVX2_LAYOUT,
+        isa if tile_f16::has_lanes(isa) => tile_f16::LANES_LAYOUT,
         isa if isa.includes(Isa::Armv7emDsp) => ARMV7EM_LAYOUT,
         _ => Layout::PLAIN,
     }

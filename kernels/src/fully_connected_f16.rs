@@ -16,7 +16,7 @@
 //! woven layout.
 //!
 //! # Cost
-//! `depth * channels` MACs. Scratch: scalar none; AVX2 the input in f32, `4 * depth` bytes.
+//! `depth * channels` MACs. Scratch: scalar none; AVX2 and AArch64 the input in f32, `4 * depth` bytes.
 //!
 //! # Source
 //! Micikevicius et al., Mixed Precision Training, section 3.3.
@@ -25,8 +25,8 @@ use crate::{EpilogueF16, F16, Filter, Isa, Layout, ShapeError, tile_f16};
 
 #[cfg(armv7em_f16)]
 pub(crate) mod armv7em_dsp;
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod avx2_f16c;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(crate) mod lanes;
 pub(crate) mod scalar;
 
 /// What a fully connected layer reads and writes.
@@ -70,7 +70,8 @@ impl<'a> Args<'a> {
 }
 
 cells! {
-    Avx2 avx2_f16c on target_arch = "x86_64",
+    Avx2 lanes on target_arch = "x86_64",
+    Neon lanes on target_arch = "aarch64",
     Armv7emDsp armv7em_dsp on armv7em_f16,
 }
 

@@ -17,6 +17,12 @@ pub(crate) mod mve;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86_64;
 
+#[cfg(target_arch = "aarch64")]
+pub(crate) use aarch64::lanes;
+/// Eight f32 at a time and their halves in memory, by the same names on both: one cell serves both.
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86_64::lanes;
+
 /// Calls a macro with every instruction set, plainest first: `Variant name` a line.
 #[macro_export]
 macro_rules! for_each_isa {

@@ -17,7 +17,7 @@
 //! empty clamp, `Layout` for the woven layout.
 //!
 //! # Cost
-//! `pixels * in_channels * out_channels` MACs. Scratch: scalar none; AVX2 six pixels or more in
+//! `pixels * in_channels * out_channels` MACs. Scratch: scalar none; AVX2 and AArch64 six pixels or more in
 //! f32, `4 * in_channels` bytes each; see [`scratch_bytes`].
 //!
 //! # Source
@@ -28,8 +28,8 @@ use crate::{EpilogueF16, F16, Filter, Isa, Layout, ShapeError, tile_f16};
 
 #[cfg(armv7em_f16)]
 pub(crate) mod armv7em_dsp;
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod avx2_f16c;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(crate) mod lanes;
 pub(crate) mod scalar;
 
 /// What a pointwise convolution reads and writes.
@@ -73,7 +73,8 @@ impl<'a> Args<'a> {
 }
 
 cells! {
-    Avx2 avx2_f16c on target_arch = "x86_64",
+    Avx2 lanes on target_arch = "x86_64",
+    Neon lanes on target_arch = "aarch64",
     Armv7emDsp armv7em_dsp on armv7em_f16,
 }
 

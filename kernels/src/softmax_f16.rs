@@ -21,8 +21,8 @@
 
 use crate::{F16, ShapeError};
 
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod avx2_f16c;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(crate) mod lanes;
 pub(crate) mod scalar;
 
 /// What softmax reads and writes.
@@ -72,5 +72,6 @@ const LN_2: [f32; 2] = [355.0 / 512.0, -2.121_944_4e-4];
 const SERIES: [f32; 7] = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
 
 cells! {
-    Avx2 avx2_f16c on target_arch = "x86_64",
+    Avx2 lanes on target_arch = "x86_64",
+    Neon lanes on target_arch = "aarch64",
 }

@@ -5,20 +5,25 @@ use crate::{Isa, Layout};
 
 #[cfg(armv7em_f16)]
 pub(crate) mod armv7em_dsp;
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod avx2_f16c;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(crate) mod lanes;
+
+/// Whether the cells on eight lanes run on it.
+pub(crate) const fn has_lanes(isa: Isa) -> bool {
+    isa.includes(Isa::Avx2) || isa.includes(Isa::Neon)
+}
 
 /// The layout of a `[channels, depth]` filter that the tiles of `isa` read.
 pub(crate) const fn layout(isa: Isa) -> Layout {
     match isa {
-        Isa::Avx2 => AVX2_LAYOUT,
+        isa if has_lanes(isa) => LANES_LAYOUT,
         isa if isa.includes(Isa::Armv7emDsp) => ARMV7EM_LAYOUT,
         _ => Layout::PLAIN,
     }
 }
 
-/// A panel: eight channels, which fill a register of f32, step after step.
-pub(crate) const AVX2_LAYOUT: Layout = match Layout::new(8, 1) {
+/// A panel: eight channels, one a lane, step after step.
+pub(crate) const LANES_LAYOUT: Layout = match Layout::new(8, 1) {
     Ok(layout) => layout,
     Err(_) => Layout::PLAIN,
 };
@@ -32,12 +37,12 @@ pub(crate) const ARMV7EM_LAYOUT: Layout = match Layout::new(4, 2) {
 /// Scratch of a convolution: a strip of pixels in f32, on Armv7E-M four as halves.
 pub(crate) const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> usize {
     match isa {
-        Isa::Avx2 => {
+        isa if has_lanes(isa) => {
             let row = vector_scratch_bytes(isa, depth);
             // Weights that no near cache holds are read once a strip: make that pay.
-            let large = channels.saturating_mul(depth) > AVX2_RESIDENT;
-            let limit = if large { AVX2_LARGE_STRIP } else { AVX2_STRIP };
-            let mut pixels = AVX2_TILE;
+            let large = channels.saturating_mul(depth) > RESIDENT;
+            let limit = if large { LARGE_STRIP } else { STRIP };
+            let mut pixels = TALLEST;
             while row > 0 && 2 * pixels * row <= limit {
                 pixels *= 2;
             }
@@ -53,7 +58,7 @@ pub(crate) const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> us
 /// Scratch of a single pixel.
 pub(crate) const fn vector_scratch_bytes(isa: Isa, depth: usize) -> usize {
     match isa {
-        Isa::Avx2 => depth.saturating_mul(4),
+        isa if has_lanes(isa) => depth.saturating_mul(4),
         isa if isa.includes(Isa::Armv7emDsp) => depth.div_ceil(2).saturating_mul(4),
         _ => 0,
     }
@@ -62,10 +67,10 @@ pub(crate) const fn vector_scratch_bytes(isa: Isa, depth: usize) -> usize {
 /// Pixels of a tile.
 pub(crate) const ARMV7EM_TILE: usize = 4;
 /// Pixels of the tallest tile.
-const AVX2_TILE: usize = 6;
+const TALLEST: usize = 6;
 /// Scratch that a strip keeps within unless a tile takes more.
-const AVX2_STRIP: usize = 2 << 10;
+const STRIP: usize = 2 << 10;
 /// Scratch that is spent on reading large weights more rarely.
-const AVX2_LARGE_STRIP: usize = 64 << 10;
+const LARGE_STRIP: usize = 64 << 10;
 /// Weights that may be read again for every strip.
-const AVX2_RESIDENT: usize = 128 << 10;
+const RESIDENT: usize = 128 << 10;

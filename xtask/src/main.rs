@@ -1,12 +1,13 @@
 //! The project's own commands. It has no dependency, so that `cargo xtask` starts at once.
 //!
 //! `setup` installs what is missing, `demo` shows the whole of Mote on real pictures, `test` is what
-//! CI runs, `count` measures.
+//! CI runs, `count` measures, `pi` packs the Raspberry Pi example.
 
 use std::{env, process::ExitCode};
 
 mod count;
 mod demo;
+mod pi;
 mod pytorch;
 mod setup;
 mod steps;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         ["pytorch"] => pytorch::run(None),
         ["pytorch", part] => pytorch::run(Some(part)),
         ["count", rest @ ..] => count::run(rest),
+        ["pi", rest @ ..] => pi::run(rest),
         [] | ["help" | "-h" | "--help"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -54,4 +56,5 @@ cargo xtask test     everything CI checks; stops at the first failure
 cargo xtask setup    installs what the two need and this machine lacks; changes nothing otherwise
 cargo xtask pytorch  training beside PyTorch, which it installs: the same weights, and both speeds [PART_OF_A_NAME]
 cargo xtask count    BLOB [--cpu cortex-a53|cortex-a72|cortex-a76|max] [--json]: executed instructions of
-                     one inference on an emulated 64-bit Arm";
+                     one inference on an emulated 64-bit Arm
+cargo xtask pi       [--arch arm64|armhf]: the Raspberry Pi example as a Debian package";

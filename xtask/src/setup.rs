@@ -19,6 +19,8 @@ pub(crate) struct Platform {
     pub(crate) triple: &'static str,
     /// Links its programs, with a libc of its own.
     pub(crate) linker: &'static str,
+    /// Takes the symbols out of them; comes with the linker.
+    pub(crate) strip: &'static str,
     /// Runs them.
     pub(crate) emulator: &'static str,
     /// Flags of the compiler: the libc is linked in, so that nothing but the emulator is needed.
@@ -33,6 +35,7 @@ pub(crate) struct Platform {
 pub(crate) const ARM_TESTS: Platform = Platform {
     triple: "thumbv7neon-unknown-linux-gnueabihf",
     linker: "arm-linux-gnueabihf-gcc",
+    strip: "arm-linux-gnueabihf-strip",
     emulator: "qemu-arm",
     // The first Armv7-A whose FPU has all that a Cortex-M4's has.
     flags: "-C target-feature=+crt-static -C target-cpu=cortex-a7",
@@ -44,6 +47,7 @@ pub(crate) const ARM_TESTS: Platform = Platform {
 pub(crate) const AARCH64: Platform = Platform {
     triple: "aarch64-unknown-linux-gnu",
     linker: "aarch64-linux-gnu-gcc",
+    strip: "aarch64-linux-gnu-strip",
     emulator: "qemu-aarch64",
     flags: "-C target-feature=+crt-static",
     packages: ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],

@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     boards::{BOARDS, Connection},
+    pi,
     setup::{self, Platform},
     steps::{Steps, cargo, root, run as run_command, target},
     toolchain::{MINIMUM, Toolchain, on_path},
@@ -34,6 +35,7 @@ pub(crate) fn run() -> Result<(), String> {
     steps.step("no_std", no_std)?;
     steps.step("tests", tests)?;
     arm_tests(&mut steps)?;
+    raspberry_pi(&mut steps)?;
     steps.step("kernels on the chip", chip_tests)?;
     firmware_lints(&mut steps)?;
     steps.step("firmware under QEMU", firmware)?;
@@ -74,6 +76,16 @@ fn arm_tests(steps: &mut Steps) -> Result<(), String> {
     ];
     emulated_tests(steps, "kernels on Arm", &setup::ARM_TESTS, ARMV7)?;
     emulated_tests(steps, "kernels on AArch64", &setup::AARCH64, AARCH64)
+}
+
+/// The example's program as it is packed, on an emulated processor of a Raspberry Pi.
+fn raspberry_pi(steps: &mut Steps) -> Result<(), String> {
+    const NAME: &str = "Raspberry Pi example";
+    match pi::missing() {
+        Some(reason) => steps.skip(NAME, reason),
+        None => steps.step(NAME, pi::test)?,
+    }
+    Ok(())
 }
 
 /// On each processor, with the instruction sets that it must have.

@@ -1,5 +1,6 @@
 //! `mote bench`: how fast a blob runs on this machine.
 
+use core::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use super::output::{Output, grouped, table};
 use super::source::{isa, open_blob};
 use crate::blob::{Blob, Runner};
 
-/// Times a blob on one thread of this machine.
+/// Times a blob on this machine.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A blob (.mote).
@@ -18,6 +19,9 @@ pub(super) struct Args {
     /// Kernels to run on. Default: the fastest of this machine.
     #[arg(long, value_name = "NAME")]
     isa: Option<String>,
+    /// Threads that share the work of a run.
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
+    threads: NonZeroUsize,
     /// Show every layer.
     #[arg(long)]
     layers: bool,
@@ -29,6 +33,7 @@ pub(super) struct Args {
 #[derive(Debug, Serialize)]
 struct Report {
     isa: &'static str,
+    threads: NonZeroUsize,
     runs: usize,
     median_us: f64,
     min_us: f64,
@@ -71,7 +76,7 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
     let blob = open_blob(&args.blob)?;
     let isa = isa(args.isa.as_deref())?;
     let model = blob.model();
-    let mut runner = Runner::new(&blob, isa)?;
+    let mut runner = Runner::new(&blob, isa)?.with_threads(args.threads)?;
     let input = blob.quantize_input(&pattern(model.input().len()));
     for _ in 0..WARM_UP {
         runner.run(&input);
@@ -91,7 +96,7 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
         progress.inc(1);
     }
     progress.finish_and_clear();
-    output.report(&report(&blob, isa.name(), whole, watch.layers), text)
+    output.report(&report(&blob, isa.name(), args.threads, whole, watch.layers), text)
 }
 
 /// A fixed input without structure; timings do not depend on it.
@@ -104,7 +109,13 @@ fn micros(started: Instant) -> f64 {
     started.elapsed().as_secs_f64() * 1e6
 }
 
-fn report(blob: &Blob, isa: &'static str, mut whole: Vec<f64>, layers: Vec<Vec<f64>>) -> Report {
+fn report(
+    blob: &Blob,
+    isa: &'static str,
+    threads: NonZeroUsize,
+    mut whole: Vec<f64>,
+    layers: Vec<Vec<f64>>,
+) -> Report {
     let model = blob.model();
     whole.sort_by(f64::total_cmp);
     let macs = |index: usize| model.op(index).map_or(0, |op| op.macs());
@@ -130,6 +141,7 @@ fn report(blob: &Blob, isa: &'static str, mut whole: Vec<f64>, layers: Vec<Vec<f
     let median = quantile(&whole, 2);
     Report {
         isa,
+        threads,
         runs: whole.len(),
         median_us: median,
         min_us: whole[0],
@@ -169,9 +181,10 @@ fn text(report: &Report) -> String {
         text.push_str(&format!("{table}\n"));
     }
     text.push_str(&format!(
-        "{}: median {:.1} us, min {:.1} us, half of {} runs within {:.1} to {:.1} us; \
+        "{}, threads {}: median {:.1} us, min {:.1} us, half of {} runs within {:.1} to {:.1} us; \
          {} MACs, {:.2} GMAC/s\n",
         report.isa,
+        report.threads,
         report.median_us,
         report.min_us,
         report.runs,

@@ -1,5 +1,6 @@
 //! `mote run`: pictures to labels, or raw tensors in and out.
 
+use core::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -9,7 +10,7 @@ use serde::Serialize;
 use super::Usage;
 use super::output::Output;
 use super::source::{Feed, isa, open_blob};
-use crate::blob::{Blob, Runner};
+use crate::blob::{Blob, Class, Runner};
 use crate::npy::Array;
 use crate::picture::Picture;
 use crate::preprocess::Preprocess;
@@ -29,6 +30,9 @@ pub(super) struct Args {
     /// Kernels to run on, such as scalar or avx2. Default: the fastest of this machine.
     #[arg(long, value_name = "NAME")]
     isa: Option<String>,
+    /// Threads that share the work of a picture; the scores do not depend on their number.
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN, conflicts_with = "input")]
+    threads: NonZeroUsize,
     /// Tensors to run instead of pictures, a batch along the first axis.
     #[arg(long, value_name = "X.npy", requires = "output")]
     input: Option<PathBuf>,
@@ -56,13 +60,6 @@ struct Prediction {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Class {
-    pub(super) label: String,
-    pub(super) class: usize,
-    pub(super) score: f32,
-}
-
-#[derive(Debug, Serialize)]
 struct Batch {
     isa: &'static str,
     samples: usize,
@@ -80,11 +77,11 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
         bail!(Usage("--top must be at least 1".to_owned()));
     }
     let feed = Feed::for_blob(&blob, args.preprocess)?;
-    let mut runner = Runner::new(&blob, isa)?;
+    let mut runner = Runner::new(&blob, isa)?.with_threads(args.threads)?;
     let mut predictions = Vec::new();
     for path in &args.pictures {
         let input = blob.quantize_input(&feed.picture(&Picture::open(path)?));
-        let top = ranked(&blob, &runner.run(&input), args.top);
+        let top = blob.top(&runner.run(&input), args.top);
         let best = &top[0];
         predictions.push(Prediction {
             picture: path.clone(),
@@ -104,15 +101,6 @@ pub(super) fn run(args: &Args, output: &Output) -> anyhow::Result<()> {
         }
         text
     })
-}
-
-/// The `top` classes of an output, best first; equal ones in class order.
-pub(super) fn ranked(blob: &Blob, output: &[i8], top: usize) -> Vec<Class> {
-    let scores = blob.output_reals(output);
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
-    let class = |class: usize| Class { label: blob.label(class), class, score: scores[class] };
-    order.into_iter().take(top).map(class).collect()
 }
 
 fn run_tensors(

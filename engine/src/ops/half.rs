@@ -1,5 +1,7 @@
 //! Operations on halves: decoded as those on int8 are, with f32 bounds in place of int8 ones.
 
+#[cfg(feature = "threads")]
+use super::Parts;
 use super::{Place, Record, Windows, product};
 use crate::error::OpFault;
 use crate::format::OpKind;
@@ -130,11 +132,19 @@ impl<'a> HalfOp<'a> {
             }
             _ => {}
         }
-        let Windows { input, output, scratch } = self.place.split(arena)?;
+        self.run_rows(kernels, self.place.split(arena)?, 0)
+    }
+
+    /// What the windows hold; of an operation with a geometry, the output's rows from `first_row` on.
+    pub(super) fn run_rows(
+        &self,
+        kernels: &Kernels,
+        Windows { input, output, scratch }: Windows<'_>,
+        first_row: usize,
+    ) -> Result<(), ShapeError> {
         match self.what {
             What::Conv(geometry, Weights { filter, epilogue }) => {
                 let (input, output) = (rows(input, &geometry)?, cast_mut(output)?);
-                let first_row = 0;
                 kernels.conv_f16(&mut conv_f16::Args::new(conv_f16::Operands {
                     geometry,
                     input,
@@ -147,7 +157,6 @@ impl<'a> HalfOp<'a> {
             }
             What::DepthwiseConv(geometry, Weights { filter, epilogue }) => {
                 let (input, output) = (rows(input, &geometry)?, cast_mut(output)?);
-                let first_row = 0;
                 let operands = depthwise_conv_f16::Operands {
                     geometry,
                     input,
@@ -172,14 +181,12 @@ impl<'a> HalfOp<'a> {
             }
             What::AvgPool(geometry, clamp) => {
                 let (input, output) = (rows(input, &geometry)?, cast_mut(output)?);
-                let operands =
-                    avg_pool_f16::Operands { geometry, input, clamp, first_row: 0, output };
+                let operands = avg_pool_f16::Operands { geometry, input, clamp, first_row, output };
                 kernels.avg_pool_f16(&mut avg_pool_f16::Args::new(operands)?);
             }
             What::MaxPool(geometry, clamp) => {
                 let (input, output) = (rows(input, &geometry)?, cast_mut(output)?);
-                let operands =
-                    max_pool_f16::Operands { geometry, input, clamp, first_row: 0, output };
+                let operands = max_pool_f16::Operands { geometry, input, clamp, first_row, output };
                 kernels.max_pool_f16(&mut max_pool_f16::Args::new(operands)?);
             }
             What::GlobalAvgPool(clamp) => {
@@ -230,6 +237,19 @@ impl<'a> HalfOp<'a> {
         let (rhs, output) = (cast(rhs)?, cast_mut(output)?);
         kernels.add_f16(&mut add_f16::Args::new(add_f16::Operands { lhs, rhs, clamp, output })?);
         Ok(())
+    }
+
+    /// See [`Op::shared`](super::Op::shared).
+    #[cfg(feature = "threads")]
+    pub(super) const fn shared(&self) -> Option<(&Place, Parts)> {
+        let parts = match self.what {
+            What::Conv(geometry, _) | What::DepthwiseConv(geometry, _) => {
+                Parts::Rows(geometry.output().height)
+            }
+            What::PointwiseConv(pixels, _) => Parts::Pixels(pixels),
+            _ => return None,
+        };
+        Some((&self.place, parts))
     }
 
     pub(super) const fn scratch(&self) -> Range<usize> {

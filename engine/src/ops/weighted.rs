@@ -35,14 +35,24 @@ impl<'a> Conv<'a> {
     }
 
     pub(super) fn run(&self, kernels: &Kernels, arena: &mut [i8]) -> Result<(), ShapeError> {
-        let Windows { input, output, scratch } = self.place.split(arena)?;
+        self.run_rows(kernels, self.place.split(arena)?, 0)
+    }
+
+    /// The rows that the output's window holds, from `first_row` on.
+    #[inline]
+    pub(super) fn run_rows(
+        &self,
+        kernels: &Kernels,
+        Windows { input, output, scratch }: Windows<'_>,
+        first_row: usize,
+    ) -> Result<(), ShapeError> {
         let mut args = conv_s8::Args::new(conv_s8::Operands {
             geometry: self.geometry,
             input: Rows::whole(input, self.geometry.input())?,
             filter: self.filter,
             epilogue: self.epilogue,
             pad_value: self.pad_value,
-            first_row: 0,
+            first_row,
             output,
             scratch,
         });
@@ -87,24 +97,46 @@ impl<'a> Depthwise<'a> {
     }
 
     pub(super) fn run(&self, kernels: &Kernels, arena: &mut [i8]) -> Result<(), ShapeError> {
-        let (input, output, scratch) = if self.place.in_place {
+        if self.place.in_place {
             // The output is no longer than the input.
             let map = self.place.input.0..self.place.input.1;
             let [map, scratch] = arena
                 .get_disjoint_mut([map, self.place.scratch()])
                 .map_err(|_| ShapeError::InputLen)?;
-            (None, map, scratch)
+            self.run_on(kernels, None, map, scratch, 0)
         } else {
-            let Windows { input, output, scratch } = self.place.split(arena)?;
-            (Some(Rows::whole(input, self.geometry.input())?), output, scratch)
-        };
+            self.run_rows(kernels, self.place.split(arena)?, 0)
+        }
+    }
+
+    /// The rows that the output's window holds, from `first_row` on; the input lies apart.
+    #[inline]
+    pub(super) fn run_rows(
+        &self,
+        kernels: &Kernels,
+        Windows { input, output, scratch }: Windows<'_>,
+        first_row: usize,
+    ) -> Result<(), ShapeError> {
+        let input = Rows::whole(input, self.geometry.input())?;
+        self.run_on(kernels, Some(input), output, scratch, first_row)
+    }
+
+    #[inline]
+    fn run_on(
+        &self,
+        kernels: &Kernels,
+        input: Option<Rows<'_>>,
+        output: &mut [i8],
+        scratch: &mut [i8],
+        first_row: usize,
+    ) -> Result<(), ShapeError> {
         let mut args = depthwise_conv_s8::Args::new(depthwise_conv_s8::Operands {
             geometry: self.geometry,
             input,
             filter: self.filter,
             epilogue: self.epilogue,
             pad_value: self.pad_value,
-            first_row: 0,
+            first_row,
             output,
             scratch,
         });
@@ -154,7 +186,16 @@ impl<'a> Matrix<'a> {
         kernels: &Kernels,
         arena: &mut [i8],
     ) -> Result<(), ShapeError> {
-        let Windows { input, output, scratch } = self.place.split(arena)?;
+        self.run_pixels(kernels, self.place.split(arena)?)
+    }
+
+    /// A pointwise convolution of the pixels that the windows hold.
+    #[inline]
+    pub(super) fn run_pixels(
+        &self,
+        kernels: &Kernels,
+        Windows { input, output, scratch }: Windows<'_>,
+    ) -> Result<(), ShapeError> {
         let (filter, epilogue) = (self.filter, self.epilogue);
         let operands = pointwise_conv_s8::Operands { input, filter, epilogue, output, scratch };
         let mut args = pointwise_conv_s8::Args::new(operands);

@@ -5,6 +5,7 @@
 
 mod finish;
 mod gather;
+pub(crate) mod lanes;
 mod sdot;
 mod smmla;
 mod smull;

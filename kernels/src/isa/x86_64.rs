@@ -2,7 +2,9 @@
 //! that the cells need from `core::arch` is safe already.
 #![allow(unsafe_code, reason = "the one home of raw loads and stores on x86-64")]
 
-use crate::{F16, copy};
+pub(crate) mod lanes;
+
+use crate::copy;
 use core::arch::x86_64::*;
 
 /// Eight bytes into the low half.
@@ -210,62 +212,4 @@ pub(crate) fn store_up_to_32(bytes: &mut [i8], vector: __m256i) {
     let mut padded = [0; 32];
     store_32(&mut padded, vector);
     copy(bytes, &padded);
-}
-
-/// Eight halves, widened.
-#[inline]
-#[target_feature(enable = "avx2,f16c")]
-pub(crate) fn load_f16x8(halves: &[F16; 8]) -> __m256 {
-    // SAFETY: the array holds the 16 bytes that are read; no alignment is asked.
-    _mm256_cvtph_ps(unsafe { _mm_loadu_si128(halves.as_ptr().cast()) })
-}
-
-/// Eight f32 narrowed to the nearest halves.
-#[inline]
-#[target_feature(enable = "avx2,f16c")]
-pub(crate) fn store_f16x8(halves: &mut [F16; 8], values: __m256) {
-    let narrow = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(values);
-    // SAFETY: the array holds the 16 bytes that are written; no alignment is asked.
-    unsafe { _mm_storeu_si128(halves.as_mut_ptr().cast(), narrow) }
-}
-
-/// Eight f32.
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(crate) fn store_f32x8(values: &mut [f32; 8], vector: __m256) {
-    // SAFETY: the array holds the 32 bytes that are written; no alignment is asked.
-    unsafe { _mm256_storeu_ps(values.as_mut_ptr(), vector) }
-}
-
-/// Up to eight halves, widened, zeros above.
-#[inline]
-#[target_feature(enable = "avx2,f16c")]
-pub(crate) fn load_up_to_8_f16(halves: &[F16]) -> __m256 {
-    if let Some(halves) = halves.first_chunk() {
-        return load_f16x8(halves);
-    }
-    let mut padded = [F16::default(); 8];
-    copy(&mut padded, halves);
-    load_f16x8(&padded)
-}
-
-/// As many of the eight values as `halves` takes, narrowed.
-#[inline]
-#[target_feature(enable = "avx2,f16c")]
-pub(crate) fn store_up_to_8_f16(halves: &mut [F16], values: __m256) {
-    if let Some(halves) = halves.first_chunk_mut() {
-        return store_f16x8(halves, values);
-    }
-    let mut padded = [F16::default(); 8];
-    store_f16x8(&mut padded, values);
-    copy(halves, &padded);
-}
-
-/// Up to eight f32, zeros above.
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(crate) fn load_up_to_8_f32(values: &[f32]) -> __m256 {
-    let mut padded = [0.0; 8];
-    copy(&mut padded, values);
-    load_f32x8(&padded)
 }

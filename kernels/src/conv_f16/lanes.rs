@@ -1,18 +1,19 @@
-//! AVX2: im2col of a strip of pixels, widened on the way, then the shared tiles.
+//! Im2col of a strip of pixels, widened on the way, then the shared tiles.
 
 use super::{Args, Operands};
-use crate::tile_f16::AVX2_LAYOUT;
-use crate::tile_f16::avx2_f16c::{pixels, strip, widen};
+use crate::tile_f16::LANES_LAYOUT;
+use crate::tile_f16::lanes::{pixels, strip, widen};
 use crate::{F16, Geometry, Rows, after, pieces_mut};
 use core::ops::Range;
 
 /// Same bits as scalar, which also takes over when layout or scratch is another's.
-#[target_feature(enable = "avx2,f16c,fma")]
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,f16c,fma"))]
+#[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
 pub(crate) fn run(args: &mut Args<'_>) {
     let Operands { geometry, input, filter, epilogue, first_row, output, scratch } = &mut args.0;
     let (width, channels, depth) = (geometry.output().width, filter.channels(), filter.depth());
     let (rows, capacity) = pixels(scratch, depth);
-    if filter.layout() != AVX2_LAYOUT || capacity == 0 || width == 0 || channels == 0 {
+    if filter.layout() != LANES_LAYOUT || capacity == 0 || width == 0 || channels == 0 {
         return super::scalar::run(args);
     }
     // Output pixels of this call, counted through its rows.
@@ -30,7 +31,8 @@ pub(crate) fn run(args: &mut Args<'_>) {
 }
 
 /// The window of output pixel (`y`, `x`), zeros in the padding.
-#[target_feature(enable = "avx2,f16c,fma")]
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,f16c,fma"))]
+#[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
 fn gather(geometry: &Geometry, input: &Rows<'_, F16>, [y, x]: [usize; 2], to: &mut [f32]) {
     let (window, channels) = (geometry.window(), geometry.input().channels);
     let columns = geometry.columns_inside(x);
@@ -44,7 +46,8 @@ fn gather(geometry: &Geometry, input: &Rows<'_, F16>, [y, x]: [usize; 2], to: &m
 }
 
 /// The taps of one kernel row, those of `columns` inside the input.
-#[target_feature(enable = "avx2,f16c,fma")]
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,f16c,fma"))]
+#[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
 fn gather_row(geometry: &Geometry, row: &[F16], x: usize, columns: Range<usize>, to: &mut [f32]) {
     let (window, channels) = (geometry.window(), geometry.input().channels);
     let (inside, behind) = to.split_at_mut(to.len().min(columns.end * channels));

@@ -1,13 +1,13 @@
-//! AVX2: blocks of 32 channels through all taps of a window.
+//! Blocks of 32 channels through all taps of a window.
 
 use super::{Args, Operands};
-use crate::isa::x86_64::{load_f16x8, load_up_to_8_f16, store_up_to_8_f16};
-use crate::tile_f16::avx2_f16c::clamped;
+use crate::isa::lanes::{add, div, load, splat};
+use crate::tile_f16::lanes::{clamped, load_up_to_8, store_up_to_8};
 use crate::{F16, after, pieces_mut};
-use core::arch::x86_64::*;
 
 /// Same bits as scalar.
-#[target_feature(enable = "avx2,f16c,fma")]
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,f16c,fma"))]
+#[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
 pub(crate) fn run(args: &mut Args<'_>) {
     let op = &mut args.0;
     let shape = op.geometry.output();
@@ -30,11 +30,14 @@ pub(crate) fn run(args: &mut Args<'_>) {
 
 /// `N` times eight channels of output (`y`, `x`), as many as `output` takes.
 #[inline]
-#[target_feature(enable = "avx2,f16c,fma")]
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,f16c,fma"))]
+#[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
 fn channels<const N: usize>(op: &Operands<'_>, [y, x, channel]: [usize; 3], output: &mut [F16]) {
     let geometry = &op.geometry;
     let (rows, columns) = (geometry.rows_inside(y), geometry.columns_inside(x));
-    let mut all = [_mm256_set1_ps(f32::NEG_INFINITY); N];
+    // At most 255 * 255 taps, which f32 counts exactly.
+    let count = splat((rows.len() * columns.len()) as f32);
+    let mut sums = [splat(0.0); N];
     for ky in rows {
         let row = geometry.row(y, ky);
         let row = op.input.row(row).unwrap_or(&[]);
@@ -42,16 +45,16 @@ fn channels<const N: usize>(op: &Operands<'_>, [y, x, channel]: [usize; 3], outp
             let column = geometry.column(x, kx);
             let tap = after(row, column.unsigned_abs() * geometry.input().channels + channel);
             let (blocks, rest) = tap.as_chunks();
-            for (index, largest) in all.iter_mut().enumerate() {
+            for (index, sum) in sums.iter_mut().enumerate() {
                 let values = match blocks.get(index) {
-                    Some(block) => load_f16x8(block),
-                    None => load_up_to_8_f16(rest),
+                    Some(block) => load(block),
+                    None => load_up_to_8(rest),
                 };
-                *largest = _mm256_max_ps(values, *largest);
+                *sum = add(*sum, values);
             }
         }
     }
-    for (to, &largest) in output.chunks_mut(8).zip(&all) {
-        store_up_to_8_f16(to, clamped(largest, op.clamp));
+    for (to, &sum) in output.chunks_mut(8).zip(&sums) {
+        store_up_to_8(to, clamped(div(sum, count), op.clamp));
     }
 }

@@ -1,24 +1,24 @@
-//! AVX2: eight channels down all taps, four outputs side by side where no column is padded.
+//! Eight channels down all taps, four outputs side by side where no column is padded.
 //!
 //! Registers of four outputs: 4 sums, 1 weight, 4 values.
 
 use super::{Args, Operands};
-use crate::isa::x86_64::{load_f16x8, load_up_to_8_f16, store_up_to_8_f16};
-use crate::tile_f16::AVX2_LAYOUT;
-use crate::tile_f16::avx2_f16c::{bias, clamped};
+use crate::isa::lanes::{add, fused, load, splat};
+use crate::tile_f16::LANES_LAYOUT;
+use crate::tile_f16::lanes::{bias, clamped, load_up_to_8, store_up_to_8};
 use crate::{F16, after, after_mut, pieces_mut};
-use core::arch::x86_64::*;
 
 /// Outputs side by side.
 const NR: usize = 4;
 
 /// Same bits as scalar, which also takes over when the layout is another's or a channel has
 /// several outputs.
-#[target_feature(enable = "avx2,f16c,fma")]
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,f16c,fma"))]
+#[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
 pub(crate) fn run(args: &mut Args<'_>) {
     let op = &mut args.0;
     let shape = op.geometry.output();
-    if op.filter.layout() != AVX2_LAYOUT || op.geometry.input().channels != shape.channels {
+    if op.filter.layout() != LANES_LAYOUT || op.geometry.input().channels != shape.channels {
         return super::scalar::run(args);
     }
     let output = core::mem::take(&mut op.output);
@@ -51,7 +51,8 @@ fn is_inside(op: &Operands<'_>, x: usize) -> bool {
 /// `N` outputs of eight channels from output (`y`, `x`) on, of which `row` holds the first. More
 /// than one only where all of them have the same columns inside.
 #[inline]
-#[target_feature(enable = "avx2,f16c,fma")]
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,f16c,fma"))]
+#[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
 fn outputs<const N: usize>(
     op: &Operands<'_>,
     weights: &[[F16; 8]],
@@ -61,23 +62,23 @@ fn outputs<const N: usize>(
     let (geometry, window) = (&op.geometry, op.geometry.window());
     let channels = geometry.input().channels;
     let columns = geometry.columns_inside(x);
-    let mut sums = [_mm256_setzero_ps(); N];
+    let mut sums = [splat(0.0); N];
     for ky in geometry.rows_inside(y) {
         let line = geometry.row(y, ky);
         let line = op.input.row(line).unwrap_or(&[]);
         for kx in columns.clone() {
             let Some(weights) = weights.get(ky * window.kernel_width + kx) else { return };
-            let weights = load_f16x8(weights);
+            let weights = load(weights);
             let column = geometry.column(x, kx);
             let mut start = column.unsigned_abs() * channels + channel;
             for sum in &mut sums {
                 let tap = after(line, start);
                 // At the end of a pixel the lanes beyond its channels are never stored.
                 let values = match tap.first_chunk() {
-                    Some(tap) => load_f16x8(tap),
-                    None => load_up_to_8_f16(tap),
+                    Some(tap) => load(tap),
+                    None => load_up_to_8(tap),
                 };
-                *sum = _mm256_fmadd_ps(values, weights, *sum);
+                *sum = fused(values, weights, *sum);
                 start += window.stride_width * channels;
             }
         }
@@ -86,7 +87,7 @@ fn outputs<const N: usize>(
     for (index, &sum) in sums.iter().enumerate() {
         let to = after_mut(row, index * channels);
         let len = to.len().min(channels - channel);
-        let value = clamped(_mm256_add_ps(sum, bias), op.epilogue.clamp);
-        store_up_to_8_f16(to.get_mut(..len).unwrap_or(&mut []), value);
+        let value = clamped(add(sum, bias), op.epilogue.clamp);
+        store_up_to_8(to.get_mut(..len).unwrap_or(&mut []), value);
     }
 }

@@ -1,13 +1,37 @@
-//! AVX2: eight channels of a panel, widened on loading (`vcvtph2ps`), times one broadcast value of
-//! every pixel (`vfmadd`). Products of halves are exact in f32, so that fusing changes no bit.
+//! Eight channels of a panel, widened on loading, times one broadcast value of every pixel. Products
+//! of halves are exact in f32, so that fusing changes no bit.
 //!
-//! Registers of the tile of 6 pixels and 2 panels: 12 sums, 2 weights, 1 broadcast.
+//! Registers of the tile of 6 pixels and 2 panels: 12 sums, 2 weights, 1 broadcast; on AArch64 twice
+//! as many of the first two, of 32.
 
-use crate::isa::x86_64::{
-    load_f16x8, load_f32x8, load_up_to_8_f32, store_f32x8, store_up_to_8_f16,
-};
-use crate::{ClampF16, EpilogueF16, F16, Filter, after};
-use core::arch::x86_64::*;
+use crate::isa::lanes::{Lanes, add, fused, load, load_f32, max, min, splat, store, store_f32};
+use crate::{ClampF16, EpilogueF16, F16, Filter, after, copy};
+
+/// Up to eight halves, widened, zeros above.
+#[inline]
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,f16c,fma"))]
+#[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
+pub(crate) fn load_up_to_8(halves: &[F16]) -> Lanes {
+    if let Some(halves) = halves.first_chunk() {
+        return load(halves);
+    }
+    let mut padded = [F16::default(); 8];
+    copy(&mut padded, halves);
+    load(&padded)
+}
+
+/// As many of the eight values as `halves` takes, narrowed.
+#[inline]
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,f16c,fma"))]
+#[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
+pub(crate) fn store_up_to_8(halves: &mut [F16], values: Lanes) {
+    if let Some(halves) = halves.first_chunk_mut() {
+        return store(halves, values);
+    }
+    let mut padded = [F16::default(); 8];
+    store(&mut padded, values);
+    copy(halves, &padded);
+}
 
 /// The scratch as f32, and how many pixels of `depth` it has room for.
 pub(crate) fn pixels(scratch: &mut [i8], depth: usize) -> (&mut [f32], usize) {
@@ -18,12 +42,13 @@ pub(crate) fn pixels(scratch: &mut [i8], depth: usize) -> (&mut [f32], usize) {
 
 /// Widens all of `source` to the start of `to`.
 #[inline]
-#[target_feature(enable = "avx2,f16c,fma")]
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,f16c,fma"))]
+#[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
 pub(crate) fn widen(source: &[F16], to: &mut [f32]) {
     let (blocks, rest) = source.as_chunks::<8>();
     let (to, last) = to.split_at_mut(to.len().min(8 * blocks.len()));
     for (to, block) in to.as_chunks_mut().0.iter_mut().zip(blocks) {
-        store_f32x8(to, load_f16x8(block));
+        store_f32(to, load(block));
     }
     for (to, half) in last.iter_mut().zip(rest) {
         *to = half.to_f32();
@@ -32,15 +57,16 @@ pub(crate) fn widen(source: &[F16], to: &mut [f32]) {
 
 /// Lanes within the range, NaN at its lower end; see [`ClampF16::apply`].
 #[inline]
-#[target_feature(enable = "avx2,f16c,fma")]
-pub(crate) fn clamped(values: __m256, clamp: ClampF16) -> __m256 {
-    // Both instructions give their second operand where one is NaN.
-    let raised = _mm256_max_ps(values, _mm256_set1_ps(clamp.min));
-    _mm256_min_ps(raised, _mm256_set1_ps(clamp.max))
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,f16c,fma"))]
+#[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
+pub(crate) fn clamped(values: Lanes, clamp: ClampF16) -> Lanes {
+    let raised = max(values, splat(clamp.min));
+    min(raised, splat(clamp.max))
 }
 
 /// All channels of as many pixels as `output` holds.
-#[target_feature(enable = "avx2,f16c,fma")]
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,f16c,fma"))]
+#[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
 pub(crate) fn strip(
     rows: &[f32],
     filter: &Filter<'_, F16>,
@@ -61,7 +87,8 @@ pub(crate) fn strip(
 }
 
 /// All channels of a single pixel.
-#[target_feature(enable = "avx2,f16c,fma")]
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,f16c,fma"))]
+#[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
 pub(crate) fn vector(
     row: &[f32],
     filter: &Filter<'_, F16>,
@@ -99,7 +126,8 @@ impl<'a> Job<'a> {
 
     /// All pixels, in tiles of the best height.
     #[inline]
-    #[target_feature(enable = "avx2,f16c,fma")]
+    #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,f16c,fma"))]
+    #[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
     fn pixels<const P: usize>(&self, count: usize, panels: &[&[F16]; P], output: &mut [F16]) {
         let mut pixel = 0;
         while pixel + 6 <= count {
@@ -119,7 +147,8 @@ impl<'a> Job<'a> {
 
     /// `M` pixels from `pixel` on.
     #[inline]
-    #[target_feature(enable = "avx2,f16c,fma")]
+    #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,f16c,fma"))]
+    #[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
     fn tile<const M: usize, const P: usize>(
         &self,
         panels: &[&[F16]; P],
@@ -141,16 +170,16 @@ impl<'a> Job<'a> {
             *to = panel;
         }
 
-        let mut sums = [[_mm256_setzero_ps(); M]; P];
+        let mut sums = [[splat(0.0); M]; P];
         for step in 0..depth {
-            let mut widened = [_mm256_setzero_ps(); P];
+            let mut widened = [splat(0.0); P];
             for (to, panel) in widened.iter_mut().zip(weights) {
-                *to = load_f16x8(&panel[step]);
+                *to = load(&panel[step]);
             }
             for (pixel, row) in rows.iter().enumerate() {
-                let value = _mm256_set1_ps(row[step]);
+                let value = splat(row[step]);
                 for (sums, weights) in sums.iter_mut().zip(widened) {
-                    sums[pixel] = _mm256_fmadd_ps(value, weights, sums[pixel]);
+                    sums[pixel] = fused(value, weights, sums[pixel]);
                 }
             }
         }
@@ -162,8 +191,8 @@ impl<'a> Job<'a> {
                 let Some(to) = output.get_mut(start + channel..start + self.channels) else {
                     return;
                 };
-                let value = clamped(_mm256_add_ps(sum, bias), self.epilogue.clamp);
-                store_up_to_8_f16(to, value);
+                let value = clamped(add(sum, bias), self.epilogue.clamp);
+                store_up_to_8(to, value);
             }
         }
     }
@@ -171,11 +200,16 @@ impl<'a> Job<'a> {
 
 /// The biases of eight channels, zeros beyond the last.
 #[inline]
-#[target_feature(enable = "avx2,f16c,fma")]
-pub(crate) fn bias(bias: &[f32], channel: usize) -> __m256 {
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,f16c,fma"))]
+#[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
+pub(crate) fn bias(bias: &[f32], channel: usize) -> Lanes {
     let bias = after(bias, channel);
     match bias.first_chunk() {
-        Some(bias) => load_f32x8(bias),
-        None => load_up_to_8_f32(bias),
+        Some(bias) => load_f32(bias),
+        None => {
+            let mut padded = [0.0; 8];
+            copy(&mut padded, bias);
+            load_f32(&padded)
+        }
     }
 }
