@@ -46,7 +46,13 @@ fn blobs() -> Vec<Blob> {
             networks::finish(&graph, &halve(&graph).unwrap(), Numerics::Fp32, target);
         blobs.push(halves);
     }
-    blobs.into_iter().map(|blob| Blob::new(blob).unwrap()).collect()
+    let blobs: Vec<Blob> = blobs.into_iter().map(|blob| Blob::new(blob).unwrap()).collect();
+    // Smaller operations are not worth sharing.
+    let model = blobs[blobs.len() - 1].model();
+    let large =
+        (0..model.op_count()).filter(|&op| model.op(op).is_some_and(|op| op.macs() > 100_000));
+    assert!(large.count() >= 10);
+    blobs
 }
 
 #[test]
