@@ -15,7 +15,7 @@ mod rounding;
 mod stages;
 
 pub use aware::state_quantization;
-pub(crate) use aware::{has_own_range, is_rounded, rounded_weights};
+pub(crate) use aware::{has_own_range, is_rounded, rounded_weights, weight_units};
 pub use bias::correct_bias;
 pub use calibrate::{Calibration, Histograms, Ranges};
 pub use equalize::{ChannelStatistics, equalize};

@@ -121,6 +121,8 @@ impl Trainer {
     /// A trainer that rounds weights and activations as [`quantize`](crate::quantize::quantize()) would, so that the
     /// network learns to live with it; slopes pass straight through the rounding, and nowhere where it clips. `graph`
     /// states its quantization, as [`calibrated`](crate::quantize::calibrated) ones do; that stays as it is.
+    /// A weight is counted in the largest of its channel, a bias in what that makes of the largest input, so that the
+    /// learning rate means the same number of int8 steps in every channel, however weak.
     /// Afterwards `quantize(trainer.graph(), None)` is what was trained.
     ///
     /// # Errors
@@ -193,13 +195,14 @@ impl Trainer {
         learning_rate: f32,
     ) -> Result<StepReport, TrainError> {
         let (report, gradients) = self.differentiate(batch)?;
-        let weights = self.graph.trainable_weights_mut().zip(&gradients);
+        let units = self.engine.units(&self.graph);
+        let weights = self.graph.trainable_weights_mut().zip(&gradients).zip(units);
         let mut parameters: Vec<Parameter<'_>> = weights
-            .map(|((layer, role, param), gradient)| {
+            .map(|(((layer, role, param), gradient), units)| {
                 // A quantized source's integers are no longer the weights.
                 param.quantized = None;
                 let name = format!("{layer}/{}", role.name());
-                Parameter { name, role, values: &mut param.data, gradient }
+                Parameter { name, role, values: &mut param.data, gradient, units }
             })
             .collect();
         optimizer.apply(&mut parameters, learning_rate)?;

@@ -2,8 +2,10 @@
 //! are rounded. Both sides call the same functions, so that a network trained this way quantizes to what it was trained
 //! as.
 
+use std::borrow::Cow;
+
 use super::{Ranges, activation_quantization, channels_first, quantize_rows, weight_scale};
-use crate::graph::{Activation, Graph, GraphError, NodeId, Op, Param, Quantization};
+use crate::graph::{Activation, Graph, GraphError, NodeId, Op, Param, Quantization, WeightRole};
 use crate::quantized::Network;
 
 /// States the quantization of every node that these ranges give. [`quantize`](super::quantize()) of such a graph needs no
@@ -134,4 +136,28 @@ fn rounded(weights: &Param, bias: Option<&Param>, input: Quantization) -> Vec<f3
     let steps = quantize_rows(&weights.data, depth, &scales);
     let rows = steps.chunks_exact(depth).zip(scales);
     rows.flat_map(|(row, scale)| row.iter().map(move |&step| f32::from(step) * scale)).collect()
+}
+
+/// What every element of a weight or bias is counted in: the largest weight of its channel, for a bias what that makes of
+/// an input over its whole range. A channel without weights stays as it is. `input` is the quantization of what they meet.
+pub(crate) fn weight_units(
+    graph: &Graph,
+    id: NodeId,
+    role: WeightRole,
+    input: Quantization,
+) -> Option<Vec<f32>> {
+    let matrix = match &graph.node(id).op {
+        Op::Conv { filter: weights, .. } | Op::Dense { weights, .. } => Cow::Borrowed(weights),
+        Op::DepthwiseConv { filter, .. } => Cow::Owned(channels_first(filter)),
+        _ => return None,
+    };
+    let (len, channels) = (matrix.len(), matrix.shape[0]);
+    let rows = matrix.data.chunks_exact(len / channels);
+    let largest: Vec<f32> =
+        rows.map(|row| row.iter().fold(0.0_f32, |most, weight| most.max(weight.abs()))).collect();
+    Some(match role {
+        WeightRole::Bias => largest.iter().map(|most| most * input.scale * 255.0).collect(),
+        WeightRole::DepthwiseKernel => (0..len).map(|at| largest[at % channels]).collect(),
+        _ => (0..len).map(|at| largest[at / (len / channels)]).collect(),
+    })
 }

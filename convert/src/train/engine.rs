@@ -12,7 +12,7 @@ use super::program::{Program, Step, Work};
 use super::windows::Part;
 use super::{Batch, StepReport, TrainError};
 use crate::graph::{Graph, Op, Quantization, WeightRole};
-use crate::quantize::rounded_weights;
+use crate::quantize::{rounded_weights, weight_units};
 
 /// Chunks that a batch is cut into; fixed, so that sums over them are the same on any number of threads.
 const CHUNKS: usize = 16;
@@ -235,6 +235,16 @@ impl Engine {
             }
         }
         gradients
+    }
+
+    /// What the optimizer counts every trainable weight in; `None` where nothing is rounded.
+    pub(super) fn units(&self, graph: &Graph) -> Vec<Option<Vec<f32>>> {
+        let weights = graph.iter().flat_map(|(id, node)| {
+            let input = node.inputs.first().and_then(|id| self.quantization.get(id.index()));
+            let trainable = graph.weights_of(id).filter(|weight| weight.trainable);
+            trainable.map(move |weight| weight_units(graph, id, weight.role, *input?))
+        });
+        weights.collect()
     }
 
     /// Sums over the chunks, in the graph's layout.

@@ -29,6 +29,8 @@ pub(super) struct Parameter<'a> {
     pub(super) role: WeightRole,
     pub(super) values: &'a mut [f32],
     pub(super) gradient: &'a [f32],
+    /// What each value is counted in, as if `value / unit` were the weight; 1 when absent.
+    pub(super) units: Option<Vec<f32>>,
 }
 
 impl Optimizer {
@@ -110,27 +112,33 @@ impl Optimizer {
                 let keep = 1.0 - rate * self.weight_decay;
                 parameter.values.iter_mut().for_each(|value| *value *= keep);
             }
-            let pairs = parameter.values.iter_mut().zip(parameter.gradient);
+            let ones = || core::iter::repeat_n(1.0, parameter.gradient.len()).collect();
+            let units: Vec<f32> = parameter.units.take().unwrap_or_else(ones);
+            // By the chain rule a weight counted in larger units has a larger gradient.
+            let gradients = parameter.gradient.iter().zip(&units).map(|(slope, unit)| slope * unit);
+            let pairs = parameter.values.iter_mut().zip(&units).zip(gradients);
             match (self.rule, moments.next()) {
                 (Rule::Sgd { momentum, nesterov }, Some([(_, velocity)])) => {
-                    for ((value, gradient), velocity) in pairs.zip(velocity) {
+                    for (((value, unit), gradient), velocity) in pairs.zip(velocity) {
                         *velocity = momentum * *velocity - rate * gradient;
-                        *value += if nesterov {
-                            momentum * *velocity - rate * gradient
-                        } else {
-                            *velocity
-                        };
+                        *value += unit
+                            * if nesterov {
+                                momentum * *velocity - rate * gradient
+                            } else {
+                                *velocity
+                            };
                     }
                 }
                 (Rule::Adam { beta1, beta2, epsilon }, Some([(_, first), (_, second)])) => {
                     let rate = rate * bias_correction(beta1, beta2, self.iterations);
-                    for (((value, gradient), first), second) in pairs.zip(first).zip(second) {
+                    for ((((value, unit), gradient), first), second) in pairs.zip(first).zip(second)
+                    {
                         *first += (gradient - *first) * (1.0 - beta1);
                         *second += (gradient * gradient - *second) * (1.0 - beta2);
-                        *value -= rate * *first / (second.sqrt() + epsilon);
+                        *value -= unit * (rate * *first / (second.sqrt() + epsilon));
                     }
                 }
-                _ => pairs.for_each(|(value, gradient)| *value -= rate * gradient),
+                _ => pairs.for_each(|((value, unit), gradient)| *value -= unit * (rate * gradient)),
             }
         }
         Ok(())
@@ -198,6 +206,7 @@ mod tests {
                 role,
                 values: &mut values,
                 gradient: &gradient,
+                units: None,
             };
             optimizer.apply(&mut [parameter], 0.1).unwrap();
         }
@@ -246,6 +255,7 @@ mod tests {
             role: WeightRole::Kernel,
             values: &mut values,
             gradient: &gradient,
+            units: None,
         };
         let error = restored.clone().apply(&mut [other], 0.1).unwrap_err();
         assert!(matches!(error, TrainError::OptimizerState { .. }), "{error}");

@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use super::*;
 use crate::blob::{Blob, Runner};
 use crate::emit::{Metadata, emit};
-use crate::graph::{Activation, Extent, GraphBuilder, NodeId, Padding, Param, Window};
+use crate::graph::{Activation, Extent, GraphBuilder, NodeId, Padding, Param, WeightRole, Window};
 use crate::interpret;
 use crate::lower::lower;
 use crate::passes;
@@ -527,6 +527,40 @@ fn slopes_pass_straight_through_the_rounding() {
         let cosine = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
         assert!(cosine > 0.98 && a != b, "{name}: {cosine}");
     }
+}
+
+#[test]
+fn weak_layers_learn_in_rounded_training_as_strong_ones_do() {
+    // The same function: one layer 64 times weaker, its steps 64 times finer, the next as much stronger.
+    const WEAKER: f32 = 1.0 / 64.0;
+    let (graph, data) = calibrated(11);
+    let (mut builder, nodes, output) = graph.clone().into_builder();
+    for mut node in nodes {
+        let factors = match &*node.name {
+            "depthwise" => [WEAKER, WEAKER],
+            "project" => [WEAKER.recip(), 1.0],
+            _ => [1.0, 1.0],
+        };
+        for (role, param) in node.op.weights_mut() {
+            let factor = factors[usize::from(role == WeightRole::Bias)];
+            param.data.iter_mut().for_each(|value| *value *= factor);
+        }
+        if node.name == "depthwise" {
+            node.quantization.as_mut().unwrap().scale *= WEAKER;
+        }
+        builder.push(node).unwrap();
+    }
+    let weak = builder.finish(output).unwrap();
+    let losses = |graph: Graph| -> Vec<f32> {
+        let mut trainer = Trainer::quantization_aware(graph).unwrap();
+        let mut optimizer = Optimizer::adamw(0.9, 0.999, 1e-7, 0.01);
+        let mut step = |_| trainer.step(&data.batch(), &mut optimizer, 1e-2).unwrap().loss;
+        (0..20).map(&mut step).collect()
+    };
+    let [strong, weak] = [graph, weak].map(losses);
+    assert!(strong[19] < strong[0], "{strong:?}");
+    // Powers of two round alike.
+    assert_eq!(strong, weak);
 }
 
 #[test]
