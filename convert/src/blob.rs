@@ -201,13 +201,17 @@ impl Blob {
         self.preprocess.as_ref()
     }
 
-    /// The operations and the contract that it uses, as features of the crate `mote-engine`.
+    /// The operations and the contract that it uses, as features of the crate `mote-engine`, and the
+    /// scalar code for what the kernels of `isa` leave to it; `None` stands for any machine.
     #[must_use]
-    pub fn features(&self) -> Vec<&'static str> {
+    pub fn features(&self, isa: Option<Isa>) -> Vec<&'static str> {
         let model = self.model();
         let kinds = (0..model.op_count()).filter_map(|index| model.kind(index));
         let mut features: Vec<_> = kinds.map(|kind| kind.name()).collect();
         features.push(model.numerics().name());
+        if isa.is_none_or(|isa| model.first_not_taken(isa).is_some()) {
+            features.push("fallback");
+        }
         features.sort_unstable();
         features.dedup();
         features

@@ -86,7 +86,7 @@ pub fn export(
         }
         files.push(file);
     }
-    Ok(Exported { files, features: blob.features() })
+    Ok(Exported { files, features: blob.features(None) })
 }
 
 /// The name of a file as a name of the two languages: `My Person-2.mote` becomes `my_person_2`.

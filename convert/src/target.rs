@@ -51,9 +51,31 @@ impl Target {
         !matches!(self.name, "cortex-m0plus" | "cortex-m3")
     }
 
+    /// The target of a processor in words, such as `STM32F446, Cortex-M4F`: the longest name of a target
+    /// in it.
+    #[must_use]
+    pub fn of_chip(chip: &str) -> Option<Self> {
+        let chip = chip.to_lowercase();
+        let named = TARGETS.iter().filter(|target| chip.contains(target.name));
+        named.max_by_key(|target| target.name.len()).copied()
+    }
+
     /// The plainest target whose kernels are the fastest on this machine.
     #[must_use]
     pub fn host() -> Self {
         TARGETS.iter().copied().find(|target| target.isa == Isa::best()).unwrap_or(TARGETS[0])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Target;
+
+    #[test]
+    fn a_chip_has_the_target_of_the_longest_name() {
+        let name = |chip| Target::of_chip(chip).map(|target| target.name);
+        assert_eq!(name("STM32F446, Cortex-M4F"), Some("cortex-m4"));
+        assert_eq!(name("RP2350, Cortex-M33"), Some("cortex-m33"));
+        assert_eq!(name("an 8051"), None);
     }
 }

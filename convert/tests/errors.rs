@@ -16,7 +16,7 @@ use mote_convert::import;
 use mote_convert::interpret;
 use mote_convert::quantize::{Calibration, QuantizeError, quantize};
 use mote_engine::format::Header;
-use mote_engine::{Kernels, Model, Numerics, ParseError, PlanError, Session};
+use mote_engine::{Isa, Kernels, Model, Numerics, ParseError, PlanError, Session};
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10_mobilenet/model.h5");
 
@@ -123,4 +123,24 @@ fn a_missing_file() {
     for text in [blob, model] {
         says(&text, &["cannot read", "no/such/model.mote"]);
     }
+}
+
+#[test]
+fn a_microcontroller_takes_what_was_packed_for_it() {
+    const CHIPS: [(&str, Isa); 2] = [("cortex-m4", Isa::Armv7emDsp), ("cortex-m55", Isa::Mve)];
+    for graph in [networks::classifier(), networks::inverted_residual()] {
+        for numerics in [Numerics::Tflite, Numerics::Fp32] {
+            for (target, isa) in CHIPS {
+                let blob = networks::blob(&graph, numerics, target, &[]);
+                let model = Model::parse(&blob).unwrap();
+                assert_eq!(model.first_not_taken(isa), None, "{} for {target}", graph.name());
+                for (other, isa) in CHIPS.iter().filter(|(other, _)| *other != target) {
+                    assert_eq!(model.first_not_taken(*isa), Some(0), "{target} on {other}");
+                }
+                assert_eq!(model.first_not_taken(Isa::Scalar), None);
+            }
+        }
+    }
+    let refused = PlanError::NotPacked { op: 3 };
+    says(&refused.to_string(), &["operation 3", "--target", "`fallback`"]);
 }

@@ -213,8 +213,14 @@ pub enum PlanError {
         /// Bytes that the arena has.
         found: u32,
     },
-    /// The arena does not start on an even address, as halves want it.
+    /// The arena does not start on an even address, as halves want it, or on a 16-byte boundary, as
+    /// kernels without scalar ones beside them do.
     ArenaMisaligned,
+    /// The kernels leave an operation to scalar ones, and this program was built without those.
+    NotPacked {
+        /// Index of the operation.
+        op: u16,
+    },
 }
 
 impl fmt::Display for PlanError {
@@ -226,8 +232,13 @@ impl fmt::Display for PlanError {
                  declare it as Arena<{{ model::ARENA_BYTES }}>"
             ),
             Self::ArenaMisaligned => {
-                f.write_str("the arena does not start on an even address; declare it as Arena<..>")
+                f.write_str("the arena does not start on the boundary that its operations take; declare it as Arena<..>")
             }
+            Self::NotPacked { op } => write!(
+                f,
+                "operation {op} is not packed for this machine, and the scalar kernels are not \
+                 linked; convert the model with the machine's --target, or turn on feature `fallback`"
+            ),
         }
     }
 }

@@ -39,9 +39,9 @@ pub use format::{ElementType, Numerics, OpKind};
 pub use model::{Model, TensorView};
 pub use mote_kernels::{Isa, Kernels};
 pub use observe::Observer;
-pub use ops::{
-    Add, Clamped, Conv, Depthwise, GlobalPool, HalfOp, Lookup, Matrix, Op, Pad, Pool, Softmax,
-};
+#[cfg(feature = "half")]
+pub use ops::HalfOp;
+pub use ops::{Add, Clamped, GlobalPool, Lookup, Matrix, Op, Pad, Pool, Softmax, Windowed};
 pub use receive::{ReceiveError, receive};
 pub use session::{Score, Session};
 #[cfg(feature = "threads")]

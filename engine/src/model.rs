@@ -5,7 +5,7 @@ use crate::error::{OpFault, ParseError, TensorFault};
 use crate::format::{self, ElementType, MetadataKey, NO_TENSOR, Numerics, OpKind};
 use crate::ops::Op;
 use core::ops::Range;
-use mote_kernels::{Clamp, ClampF16, F16, Shape, round_half_even};
+use mote_kernels::{Clamp, ClampF16, F16, Isa, Shape, round_half_even};
 
 /// A network that borrows everything from its blob. A `Model` is a proof: every operation it
 /// yields can be run in an arena of [`arena_bytes`](Self::arena_bytes) without another check.
@@ -65,6 +65,15 @@ impl<'a> Model<'a> {
     #[must_use]
     pub fn op(&self, index: usize) -> Option<Op<'a>> {
         Op::decode(&self.blob, index, true).ok()
+    }
+
+    /// The first operation that the kernels of a microcontroller's `isa` leave to scalar code, which is
+    /// linked by feature `fallback`: packed for another machine, or of a kind that they are not written
+    /// for. None for every other instruction set.
+    #[must_use]
+    pub fn first_not_taken(&self, isa: Isa) -> Option<usize> {
+        (0..self.op_count())
+            .find(|&index| Op::decode(&self.blob, index, true).is_ok_and(|op| !op.is_taken(isa)))
     }
 
     /// Kind of operation `index`.

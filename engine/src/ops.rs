@@ -4,6 +4,7 @@
 //! decodes every record to show that it can be, a session decodes it again to run it.
 
 mod elementwise;
+#[cfg(feature = "half")]
 mod half;
 mod pool;
 mod softmax;
@@ -14,24 +15,25 @@ use crate::error::OpFault;
 use crate::format::{self, IN_PLACE, OpKind};
 use crate::model::TensorView;
 use core::ops::Range;
-use mote_kernels::{Clamp, Filter, Geometry, Kernels, Shape, ShapeError, Window};
+use mote_kernels::{Clamp, Filter, Geometry, Isa, Kernels, Shape, ShapeError, Window};
 
 pub use elementwise::{Add, Clamped, Lookup, Pad};
+#[cfg(feature = "half")]
 pub use half::HalfOp;
 pub use pool::{GlobalPool, Pool};
 pub use softmax::Softmax;
-pub use weighted::{Conv, Depthwise, Matrix};
+pub use weighted::{Matrix, Windowed};
 
 /// A decoded operation.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Op<'a> {
     /// Convolution.
-    Conv(Conv<'a>),
+    Conv(Windowed<'a>),
     /// 1x1 convolution.
     PointwiseConv(Matrix<'a>),
     /// Depthwise convolution.
-    DepthwiseConv(Depthwise<'a>),
+    DepthwiseConv(Windowed<'a>),
     /// Fully connected.
     FullyConnected(Matrix<'a>),
     /// Addition.
@@ -51,6 +53,7 @@ pub enum Op<'a> {
     /// Element-wise function by table.
     Lookup(Lookup<'a>),
     /// An operation on halves.
+    #[cfg(feature = "half")]
     Half(HalfOp<'a>),
 }
 
@@ -59,15 +62,14 @@ impl<'a> Op<'a> {
     /// sound.
     pub(crate) fn decode(blob: &Blob<'a>, index: usize, proven: bool) -> Result<Self, OpFault> {
         let record = Record::new(blob, index, proven)?;
-        let unknown = OpFault::Kind { code: record.op.kind };
         // What is not linked leaves no code behind: a guard is a constant.
-        Ok(match OpKind::from_code(record.op.kind).ok_or(unknown)? {
-            OpKind::Conv if OpKind::Conv.is_linked() => Self::Conv(Conv::decode(&record)?),
+        Ok(match record.kind {
+            OpKind::Conv if OpKind::Conv.is_linked() => Self::Conv(Windowed::decode(&record)?),
             OpKind::PointwiseConv if OpKind::PointwiseConv.is_linked() => {
                 Self::PointwiseConv(Matrix::decode_pointwise(&record)?)
             }
             OpKind::DepthwiseConv if OpKind::DepthwiseConv.is_linked() => {
-                Self::DepthwiseConv(Depthwise::decode(&record)?)
+                Self::DepthwiseConv(Windowed::decode(&record)?)
             }
             OpKind::FullyConnected if OpKind::FullyConnected.is_linked() => {
                 Self::FullyConnected(Matrix::decode_fully_connected(&record)?)
@@ -84,10 +86,9 @@ impl<'a> Op<'a> {
             OpKind::Pad if OpKind::Pad.is_linked() => Self::Pad(Pad::decode(&record)?),
             OpKind::Clamp if OpKind::Clamp.is_linked() => Self::Clamp(Clamped::decode(&record)?),
             OpKind::Lookup if OpKind::Lookup.is_linked() => Self::Lookup(Lookup::decode(&record)?),
-            half if cfg!(feature = "half") && half.is_linked() => {
-                Self::Half(HalfOp::decode(&record, half)?)
-            }
-            _ => return Err(unknown),
+            #[cfg(feature = "half")]
+            half if half.is_linked() => Self::Half(HalfOp::decode(&record, half)?),
+            _ => return Err(OpFault::Kind { code: record.op.kind }),
         })
     }
 
@@ -100,7 +101,9 @@ impl<'a> Op<'a> {
             Self::PointwiseConv(op) if OpKind::PointwiseConv.is_linked() => {
                 op.run_pointwise(kernels, arena)
             }
-            Self::DepthwiseConv(op) if OpKind::DepthwiseConv.is_linked() => op.run(kernels, arena),
+            Self::DepthwiseConv(op) if OpKind::DepthwiseConv.is_linked() => {
+                op.run_depthwise(kernels, arena)
+            }
             Self::FullyConnected(op) if OpKind::FullyConnected.is_linked() => {
                 op.run_fully_connected(kernels, arena)
             }
@@ -112,7 +115,8 @@ impl<'a> Op<'a> {
             Self::Pad(op) if OpKind::Pad.is_linked() => op.run(kernels, arena),
             Self::Clamp(op) if OpKind::Clamp.is_linked() => op.run(kernels, arena),
             Self::Lookup(op) if OpKind::Lookup.is_linked() => op.run(kernels, arena),
-            Self::Half(op) if cfg!(feature = "half") => op.run(kernels, arena),
+            #[cfg(feature = "half")]
+            Self::Half(op) => op.run(kernels, arena),
             _ => Ok(()),
         }
     }
@@ -125,6 +129,7 @@ impl<'a> Op<'a> {
             Self::Conv(op) => (&op.place, Parts::Rows(op.geometry.output().height)),
             Self::DepthwiseConv(op) => (&op.place, Parts::Rows(op.geometry.output().height)),
             Self::PointwiseConv(op) => (&op.place, Parts::Pixels(op.pixels)),
+            #[cfg(feature = "half")]
             Self::Half(op) => return op.shared(),
             _ => return None,
         })
@@ -141,8 +146,9 @@ impl<'a> Op<'a> {
     ) -> Result<(), ShapeError> {
         match self {
             Self::Conv(op) => op.run_rows(kernels, windows, first_row),
-            Self::DepthwiseConv(op) => op.run_rows(kernels, windows, first_row),
+            Self::DepthwiseConv(op) => op.run_depthwise_rows(kernels, windows, first_row),
             Self::PointwiseConv(op) => op.run_pixels(kernels, windows),
+            #[cfg(feature = "half")]
             Self::Half(op) => op.run_rows(kernels, windows, first_row),
             _ => Ok(()),
         }
@@ -155,8 +161,22 @@ impl<'a> Op<'a> {
             Self::Conv(op) => op.place.scratch(),
             Self::DepthwiseConv(op) => op.place.scratch(),
             Self::PointwiseConv(op) | Self::FullyConnected(op) => op.place.scratch(),
+            #[cfg(feature = "half")]
             Self::Half(op) => op.scratch(),
             _ => 0..0,
+        }
+    }
+
+    /// Whether the kernels of `isa` compute it without scalar code.
+    pub(crate) fn is_taken(&self, isa: Isa) -> bool {
+        let scratch = self.scratch().len();
+        match self {
+            Self::Conv(op) => op.is_taken(isa, scratch),
+            Self::DepthwiseConv(op) => op.is_taken_depthwise(isa, scratch),
+            Self::PointwiseConv(op) => op.is_taken_pointwise(isa, scratch),
+            Self::FullyConnected(op) => op.is_taken_fully_connected(isa, scratch),
+            // The other cells leave nothing to scalar code that is not linked with them.
+            _ => true,
         }
     }
 
@@ -177,6 +197,7 @@ impl<'a> Op<'a> {
                 Err(OpFault::Weights)
             }
             None => match self {
+                #[cfg(feature = "half")]
                 Self::Half(op) => op.prove_weights(),
                 _ => Ok(()),
             },
@@ -189,6 +210,7 @@ impl<'a> Op<'a> {
     pub const fn parameters(&self) -> (usize, usize) {
         match (self.filter(), self) {
             (Some(filter), _) => (filter.channels() * filter.depth(), filter.channels()),
+            #[cfg(feature = "half")]
             (None, Self::Half(op)) => op.parameters(),
             (None, _) => (0, 0),
         }
@@ -202,6 +224,7 @@ impl<'a> Op<'a> {
             Self::PointwiseConv(op) => product(op.pixels, op.filter),
             Self::FullyConnected(op) => product(1, op.filter),
             Self::DepthwiseConv(op) => product(op.geometry.output().pixels(), op.filter),
+            #[cfg(feature = "half")]
             Self::Half(op) => op.macs(),
             _ => 0,
         }
@@ -321,6 +344,7 @@ impl Place {
 pub(crate) struct Record<'b, 'a> {
     blob: &'b Blob<'a>,
     op: &'a format::Op,
+    kind: OpKind,
     input: TensorView,
     output: TensorView,
     proven: bool,
@@ -336,7 +360,7 @@ impl<'b, 'a> Record<'b, 'a> {
         if (input.element, output.element) != kind.elements() {
             return Err(OpFault::Element);
         }
-        Ok(Self { blob, op, input, output, proven })
+        Ok(Self { blob, op, kind, input, output, proven })
     }
 
     fn second_input(&self) -> Result<TensorView, OpFault> {

@@ -7,7 +7,7 @@ use crate::observe::Observer;
 use crate::ops::Op;
 #[cfg(feature = "threads")]
 use crate::threads::Threads;
-use mote_kernels::{F16, Kernels, ShapeError};
+use mote_kernels::{F16, Isa, Kernels, ShapeError};
 
 /// A model, the kernels it runs on and the arena it runs in.
 #[derive(Debug)]
@@ -22,7 +22,9 @@ pub struct Session<'m, 'a> {
 impl<'m, 'a> Session<'m, 'a> {
     /// # Errors
     /// [`PlanError::ArenaTooSmall`] when `arena` is smaller than the plan,
-    /// [`PlanError::ArenaMisaligned`] when it starts on an odd address and the network has halves.
+    /// [`PlanError::ArenaMisaligned`] when it starts on an odd address and the network has halves, and
+    /// without feature `fallback` unless it starts where an [`Arena`](crate::Arena) does;
+    /// [`PlanError::NotPacked`] without that feature for a blob that needs it.
     pub fn new(model: Model<'m>, kernels: Kernels, arena: &'a mut [i8]) -> Result<Self, PlanError> {
         if arena.len() < model.arena_bytes() {
             return Err(PlanError::ArenaTooSmall {
@@ -32,6 +34,22 @@ impl<'m, 'a> Session<'m, 'a> {
         }
         if model.has_halves() && arena.as_ptr().align_offset(align_of::<F16>()) != 0 {
             return Err(PlanError::ArenaMisaligned);
+        }
+        if cfg!(not(feature = "fallback")) {
+            // The best one is a constant here, which leaves what is asked of others out.
+            let isa = Isa::best();
+            let op = match kernels.isa() {
+                best if best == isa => model.first_not_taken(isa),
+                Isa::Scalar => None,
+                other if cfg!(feature = "std") => model.first_not_taken(other),
+                _ => Some(0),
+            };
+            if let Some(op) = op {
+                return Err(PlanError::NotPacked { op: u16::try_from(op).unwrap_or(u16::MAX) });
+            }
+            if arena.as_ptr().align_offset(crate::format::ALIGNMENT) != 0 {
+                return Err(PlanError::ArenaMisaligned);
+            }
         }
         Ok(Self {
             model,

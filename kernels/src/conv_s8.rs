@@ -112,3 +112,20 @@ pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
     let depth = geometry.window().taps().saturating_mul(geometry.input().channels);
     tile_s8::scratch_bytes(isa, geometry.output().channels, depth)
 }
+
+/// The most rows of a window that the cells for Cortex-M take.
+pub(crate) const CORTEX_M_ROWS: usize = 16;
+
+/// Whether the cell of a microcontroller computes this without scalar code, given `scratch` bytes on a
+/// word's boundary: without feature `fallback` there is none. True for every other instruction set.
+#[must_use]
+pub fn is_taken(
+    isa: Isa,
+    geometry: &Geometry,
+    filter: &Filter<'_>,
+    epilogue: &Epilogue<'_>,
+    scratch: usize,
+) -> bool {
+    (!isa.may_lack_scalar() || geometry.window().kernel_height <= CORTEX_M_ROWS)
+        && tile_s8::is_taken(isa, filter, epilogue, scratch, scratch_bytes(isa, geometry))
+}

@@ -21,8 +21,8 @@
 //!
 //! # Cost
 //! `out_height * out_width * out_channels * taps` MACs. Scratch: scalar, AVX2 and AArch64 none, Armv7-M
-//! three padded rows, Armv7E-M about `24 * out_width` bytes, Helium 4 KiB or
-//! `64 * stride * out_width` bytes, see [`scratch_bytes`].
+//! three padded rows, Armv7E-M about `24 * out_width` bytes, Helium up to 4 KiB or
+//! `64 * stride * out_width` bytes, up to 8 KiB where the map is tall; see [`scratch_bytes`].
 //!
 //! # Source
 //! Howard et al., MobileNets, section 3.1; TFLite quantization specification, DEPTHWISE_CONV_2D.
@@ -141,14 +141,15 @@ pub(crate) const EIGHTS: Layout = match Layout::new(8, 1) {
 pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
     match isa {
         Isa::Scalar | Isa::Avx2 | Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm => 0,
-        // Rows of planes of four channels, and the words of their weights.
+        // Rows of planes of four channels.
         Isa::Armv7emDsp if armv7em_has_planes(geometry) => {
             let axes = Axes::new(geometry);
             let row = axes.plane_words().saturating_mul(16);
-            row.saturating_mul(axes.plane_rows()).saturating_add(192)
+            row.saturating_mul(axes.plane_rows())
         }
         Isa::Mve if armv7em_has_planes(geometry) => {
-            mve_columns(geometry).saturating_mul(64).saturating_mul(mve_steps(geometry))
+            let axes = Axes::of_columns(geometry);
+            axes.columns().saturating_mul(64).saturating_mul(axes.steps())
         }
         Isa::Armv7m if armv7m_has_rows(geometry) => armv7m_row_bytes(geometry).saturating_mul(3),
         Isa::Armv7emDsp | Isa::Armv7m | Isa::Mve => 0,
@@ -184,23 +185,26 @@ pub(crate) const fn armv7em_has_planes(geometry: &Geometry) -> bool {
         && geometry.input().channels == geometry.output().channels
 }
 
-/// Columns across a row of the input, for outputs in fours.
-pub(crate) const fn mve_columns(geometry: &Geometry) -> usize {
-    let fours = geometry.output().width.div_ceil(4);
-    (4 * fours - 1) * geometry.window().stride_width + 3
+/// Whether all rows of input and output are there, which swapped axes take.
+#[cfg(armv7em)]
+fn is_whole(op: &Operands<'_>) -> bool {
+    op.input.is_none_or(|input| input.slots() >= op.geometry.input().height)
+        && Some(op.output.len()) >= op.geometry.output().checked_len()
 }
 
-/// Rows of the output that share the columns of four rows of the input.
-pub(crate) const fn mve_rows(geometry: &Geometry) -> usize {
-    if geometry.window().stride_height == 1 { 2 } else { 1 }
-}
-
-/// How often columns are made before they are used: as many as lie within 4 KiB.
-pub(crate) const fn mve_steps(geometry: &Geometry) -> usize {
-    let all = geometry.output().height.div_ceil(mve_rows(geometry));
-    match 4096_usize.checked_div(mve_columns(geometry).saturating_mul(64)) {
-        Some(room) if room > 1 && room < all => room,
-        Some(room) if room > 1 => all,
-        _ => 1,
-    }
+/// Whether the cell of a microcontroller computes this without scalar code, given `scratch` bytes on a
+/// word's boundary: without feature `fallback` there is none. True for every other instruction set.
+#[must_use]
+pub fn is_taken(
+    isa: Isa,
+    geometry: &Geometry,
+    filter: &Filter<'_>,
+    epilogue: &Epilogue<'_>,
+    scratch: usize,
+) -> bool {
+    !isa.may_lack_scalar()
+        || armv7em_has_planes(geometry)
+            && filter.layout() == Layout::PLAIN
+            && scratch >= scratch_bytes(isa, geometry)
+            && epilogue.is_exact(isa, geometry.window().taps())
 }

@@ -115,65 +115,80 @@ impl Isa {
         false
     }
 
+    /// Whether scalar code is linked beside its cells by feature `fallback` only: on microcontrollers.
+    pub(crate) const fn may_lack_scalar(self) -> bool {
+        matches!(self, Self::Armv7emDsp | Self::Mve)
+    }
+
     /// Whether this machine has it. With feature `std` the processor is asked; without, the
     /// compiler's target features decide.
     #[must_use]
     pub fn is_available(self) -> bool {
+        self.is_assumed() || self.is_detected()
+    }
+
+    /// Whether the compiler's target features have it: a constant, so that a microcontroller links
+    /// the cells of one instruction set.
+    const fn is_assumed(self) -> bool {
         match self {
             Self::Scalar => true,
-            Self::Avx2 => avx2_is_available(),
+            // Every processor with AVX2 has the other two as well.
+            Self::Avx2 => cfg!(all(
+                target_arch = "x86_64",
+                target_feature = "avx2",
+                target_feature = "f16c",
+                target_feature = "fma"
+            )),
             Self::Neon => cfg!(target_arch = "aarch64"),
-            Self::NeonDotprod => dotprod_is_available(),
-            Self::NeonI8mm => dotprod_is_available() && i8mm_is_available(),
+            Self::NeonDotprod => cfg!(all(target_arch = "aarch64", target_feature = "dotprod")),
+            Self::NeonI8mm => cfg!(all(
+                target_arch = "aarch64",
+                target_feature = "dotprod",
+                target_feature = "i8mm"
+            )),
             Self::Armv7m => cfg!(armv7m),
             Self::Armv7emDsp => cfg!(armv7em),
             Self::Mve => cfg!(mve),
         }
     }
 
+    /// Whether the processor says so.
+    fn is_detected(self) -> bool {
+        match self {
+            #[cfg(all(target_arch = "x86_64", feature = "std"))]
+            Self::Avx2 => {
+                std::is_x86_feature_detected!("avx2")
+                    && std::is_x86_feature_detected!("f16c")
+                    && std::is_x86_feature_detected!("fma")
+            }
+            #[cfg(all(target_arch = "aarch64", feature = "std"))]
+            Self::NeonDotprod => std::arch::is_aarch64_feature_detected!("dotprod"),
+            #[cfg(all(target_arch = "aarch64", feature = "std"))]
+            Self::NeonI8mm => {
+                Self::NeonDotprod.is_detected() && std::arch::is_aarch64_feature_detected!("i8mm")
+            }
+            _ => false,
+        }
+    }
+
     /// The fastest one that this machine has.
     #[must_use]
     pub fn best() -> Self {
+        const ASSUMED: Isa = {
+            let (mut best, mut index) = (Isa::Scalar, 0);
+            while index < Isa::ALL.len() {
+                if Isa::ALL[index].is_assumed() {
+                    best = Isa::ALL[index];
+                }
+                index += 1;
+            }
+            best
+        };
+        if cfg!(not(feature = "std")) {
+            return ASSUMED;
+        }
         Self::ALL.iter().rev().copied().find(|isa| isa.is_available()).unwrap_or(Self::Scalar)
     }
-}
-
-#[cfg(all(target_arch = "x86_64", feature = "std"))]
-fn avx2_is_available() -> bool {
-    // Every processor with AVX2 has the other two as well.
-    std::is_x86_feature_detected!("avx2")
-        && std::is_x86_feature_detected!("f16c")
-        && std::is_x86_feature_detected!("fma")
-}
-
-#[cfg(not(all(target_arch = "x86_64", feature = "std")))]
-fn avx2_is_available() -> bool {
-    cfg!(all(
-        target_arch = "x86_64",
-        target_feature = "avx2",
-        target_feature = "f16c",
-        target_feature = "fma"
-    ))
-}
-
-#[cfg(all(target_arch = "aarch64", feature = "std"))]
-fn dotprod_is_available() -> bool {
-    std::arch::is_aarch64_feature_detected!("dotprod")
-}
-
-#[cfg(not(all(target_arch = "aarch64", feature = "std")))]
-fn dotprod_is_available() -> bool {
-    cfg!(all(target_arch = "aarch64", target_feature = "dotprod"))
-}
-
-#[cfg(all(target_arch = "aarch64", feature = "std"))]
-fn i8mm_is_available() -> bool {
-    std::arch::is_aarch64_feature_detected!("i8mm")
-}
-
-#[cfg(not(all(target_arch = "aarch64", feature = "std")))]
-fn i8mm_is_available() -> bool {
-    cfg!(all(target_arch = "aarch64", target_feature = "i8mm"))
 }
 
 /// The proof that this machine has an instruction set: only [`Verified::new`] makes one.

@@ -112,3 +112,11 @@ pub const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> usize {
         _ => tile_s8::scratch_bytes(isa, channels, depth),
     }
 }
+
+/// Whether the cell of a microcontroller computes this without scalar code, given `scratch` bytes on a
+/// word's boundary: without feature `fallback` there is none. True for every other instruction set.
+#[must_use]
+pub fn is_taken(isa: Isa, filter: &Filter<'_>, epilogue: &Epilogue<'_>, scratch: usize) -> bool {
+    let needed = scratch_bytes(isa, filter.channels(), filter.depth());
+    tile_s8::is_taken(isa, filter, epilogue, scratch, needed)
+}

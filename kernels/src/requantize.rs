@@ -3,15 +3,13 @@
 //! `tflite` is [`Rescale::FixedPoint`], `fp32` is [`Rescale::Float`]; docs/numerics.md states
 //! both and why they differ.
 
-use crate::ShapeError;
+use crate::{Isa, ShapeError};
 
-#[cfg(armv7em)]
 pub(crate) mod armv7em_dsp;
 #[cfg(armv7m)]
 pub(crate) mod armv7m;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
-#[cfg(mve)]
 pub(crate) mod mve;
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon;
@@ -163,6 +161,24 @@ impl Epilogue<'_> {
         } else {
             Err(ShapeError::ParameterLen)
         }
+    }
+
+    /// Whether the assembly of a microcontroller computes this exactly for every sum of `depth`
+    /// products.
+    pub(crate) fn is_exact(&self, isa: Isa, depth: usize) -> bool {
+        let Requantize::FixedPoint { multiplier, shift } = self.requantize else {
+            // Floats take an FPU.
+            return cfg!(any(not(armv7em), target_abi = "eabihf"));
+        };
+        let fixed_factors = match isa {
+            Isa::Armv7emDsp => armv7em_dsp::fixed_factors,
+            Isa::Mve => mve::fixed_factors,
+            _ => return true,
+        };
+        cfg!(feature = "tflite")
+            && self.bias.iter().zip(multiplier).zip(shift).all(|((&bias, &multiplier), &shift)| {
+                fixed_factors((bias, multiplier, shift), self.zero_point, depth).is_some()
+            })
     }
 }
 

@@ -27,25 +27,36 @@ macro_rules! cells {
         }
     };
 }
+/// Has scalar code compute what a cell of a microcontroller does not take. Without feature `fallback`
+/// there is none: who calls has asked `is_taken` first.
+#[cfg(armv7em)]
+macro_rules! fall_back {
+    ($args:expr) => {
+        if cfg!(feature = "fallback") {
+            super::scalar::run($args);
+        }
+    };
+}
+
 macro_rules! kernels {
     ($($family:ident $feature:literal: $doc:literal,)*) => {
-        /// One cell a family, chosen once. A plain value: no globals, no atomics.
+        // What is not linked counts as used.
+        $(const _: [fn(Verified) -> crate::$family::Run; 1] = [crate::$family::select];)*
+
+        /// One cell a family, chosen once. A plain value: no globals, no atomics. A family whose
+        /// feature is off does nothing.
         #[derive(Clone, Copy, Debug)]
         pub struct Kernels {
             isa: Isa,
-            $($family: crate::$family::Run,)*
+            $(#[cfg(feature = $feature)] $family: crate::$family::Run,)*
         }
 
         impl Kernels {
-            /// The specification: scalar cells only. A family whose feature is off does nothing.
+            /// The specification: scalar cells only.
             pub const SCALAR: Self =
                 Self {
                     isa: Isa::Scalar,
-                    $($family: if cfg!(feature = $feature) {
-                        crate::$family::scalar::run
-                    } else {
-                        |_: &mut crate::$family::Args<'_>| {}
-                    },)*
+                    $(#[cfg(feature = $feature)] $family: crate::$family::scalar::run,)*
                 };
 
             /// The cells of a verified instruction set.
@@ -53,11 +64,7 @@ macro_rules! kernels {
             pub fn new(verified: Verified) -> Self {
                 Self {
                     isa: verified.isa(),
-                    $($family: if cfg!(feature = $feature) {
-                        crate::$family::select(verified)
-                    } else {
-                        |_: &mut crate::$family::Args<'_>| {}
-                    },)*
+                    $(#[cfg(feature = $feature)] $family: crate::$family::select(verified),)*
                 }
             }
 
@@ -65,7 +72,10 @@ macro_rules! kernels {
                 #[doc = $doc]
                 #[inline]
                 pub fn $family(&self, args: &mut crate::$family::Args<'_>) {
+                    #[cfg(feature = $feature)]
                     (self.$family)(args);
+                    #[cfg(not(feature = $feature))]
+                    let _ = args;
                 }
             )*
         }

@@ -1,7 +1,7 @@
 //! The inner product that convolution, pointwise and fully connected share: a few pixels, widened
 //! once into the scratch, times panels of output channels.
 
-use crate::{Isa, Layout};
+use crate::{Epilogue, Filter, Isa, Layout};
 
 #[cfg(armv7em)]
 pub(crate) mod armv7em_dsp;
@@ -140,6 +140,32 @@ const fn neon_strip_bytes(depth: usize) -> usize {
     };
     row.saturating_mul(pixels).saturating_add(NEON_SLACK)
 }
+
+/// Whether the tiles of a microcontroller compute all of this themselves, given `scratch` bytes.
+pub(crate) fn is_taken(
+    isa: Isa,
+    filter: &Filter<'_>,
+    epilogue: &Epilogue<'_>,
+    scratch: usize,
+    needed: usize,
+) -> bool {
+    let depth = match isa {
+        // Whole blocks are multiplied, of which so many words are read.
+        Isa::Armv7emDsp if filter.data().as_ptr().addr().is_multiple_of(4) => {
+            filter.depth().div_ceil(4).saturating_mul(4)
+        }
+        Isa::Mve => filter.depth(),
+        Isa::Armv7emDsp => return false,
+        _ => return true,
+    };
+    filter.layout() == layout(isa)
+        && scratch >= needed
+        && (isa != Isa::Armv7emDsp || depth <= 4 * ARMV7EM_EXACT_BLOCKS)
+        && epilogue.is_exact(isa, depth)
+}
+
+/// Blocks of four steps whose odd channel keeps within 24 bits: `512 * 128 * 127 < 2^23`.
+pub(crate) const ARMV7EM_EXACT_BLOCKS: usize = 128;
 
 /// Groups of four channels whose factors are prepared at a time.
 pub(crate) const ARMV7EM_GROUPS: usize = 64;

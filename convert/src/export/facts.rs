@@ -12,7 +12,8 @@ impl Facts {
         let (input, output) = (blob.input(), blob.output());
         let shape = input.shape;
         let labels = blob.labels();
-        let features: Vec<String> = blob.features().iter().map(|feature| quoted(feature)).collect();
+        let features: Vec<String> =
+            blob.features(None).iter().map(|feature| quoted(feature)).collect();
         Self(vec![
             ("name", name.to_owned()),
             ("NAME", name.to_uppercase()),

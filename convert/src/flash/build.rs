@@ -8,14 +8,19 @@ use std::{
     process::Stdio,
 };
 
+use mote_engine::Isa;
+
 use super::{Board, FlashError, io_error, log::Log, toolchain::Toolchain};
 use crate::blob::Blob;
 use crate::emit::AlignedBytes;
 use crate::fetch::cache_dir;
+use crate::target::Target;
 
 /// Where a board's firmware is built. While it is open no other process builds there.
 pub(super) struct Workshop {
     board: &'static str,
+    /// The kernels of its processor, when it is a known one.
+    isa: Option<Isa>,
     sources: PathBuf,
     target: PathBuf,
     triple: &'static str,
@@ -45,6 +50,7 @@ impl Workshop {
             .map_err(io_error(|| format!("lock {}", lock.display())))?;
         Ok(Self {
             board: board.name,
+            isa: Target::of_chip(board.chip).map(|target| target.isa),
             sources,
             target,
             triple: board.triple,
@@ -78,7 +84,7 @@ impl Workshop {
             .args(["--package", self.board])
             .args(binaries.iter().flat_map(|binary| ["--bin", binary]))
             .args(if binaries == ["serve"] { &[][..] } else { &["--no-default-features"] })
-            .args(["--features", &features(blob)])
+            .args(["--features", &features(blob, self.isa)])
             .current_dir(self.sources.join(self.board))
             .env("CARGO_TARGET_DIR", &self.target)
             .env("DEFMT_LOG", "info")
@@ -154,11 +160,11 @@ pub(super) fn sources() -> PathBuf {
     )
 }
 
-/// What the firmware links of the engine. For bytes that are no blob all of it: the firmware then
-/// says what is wrong.
-fn features(blob: &[u8]) -> String {
+/// What the firmware links of the engine, whose kernels are those of `isa`. For bytes that are no blob
+/// all of it: the firmware then says what is wrong.
+fn features(blob: &[u8], isa: Option<Isa>) -> String {
     let Ok(blob) = Blob::new(AlignedBytes::from(blob)) else { return "all".to_owned() };
-    let features = blob.features().into_iter().map(|feature| format!("mote-engine/{feature}"));
+    let features = blob.features(isa).into_iter().map(|feature| format!("mote-engine/{feature}"));
     features.collect::<Vec<_>>().join(",")
 }
 

@@ -2,17 +2,17 @@
 
 use super::{MAX_SHIFT, MIN_SHIFT, Place, Record, Windows};
 use crate::error::OpFault;
-use crate::format::Numerics;
+use crate::format::{Numerics, OpKind};
 use mote_kernels::{
-    Epilogue, Filter, Geometry, Kernels, Layout, Requantize, Rows, ShapeError, conv_s8,
+    Epilogue, Filter, Geometry, Isa, Kernels, Layout, Requantize, Rows, ShapeError, conv_s8,
     depthwise_conv_s8,
     depthwise_conv_s8::{can_run_in_place, ring_bytes},
     fully_connected_s8, pointwise_conv_s8,
 };
 
-/// A convolution.
+/// A convolution, or a depthwise one, perhaps in place.
 #[derive(Clone, Copy, Debug)]
-pub struct Conv<'a> {
+pub struct Windowed<'a> {
     pub(super) place: Place,
     pub(super) geometry: Geometry,
     pub(super) filter: Filter<'a>,
@@ -20,18 +20,39 @@ pub struct Conv<'a> {
     pad_value: i8,
 }
 
-impl<'a> Conv<'a> {
+impl<'a> Windowed<'a> {
     pub(super) fn decode(record: &Record<'_, 'a>) -> Result<Self, OpFault> {
-        let geometry = record.geometry()?;
-        let depth = geometry.window().taps() * geometry.input().channels;
-        let channels = geometry.output().channels;
+        let (geometry, is_depthwise) = (record.geometry()?, record.kind == OpKind::DepthwiseConv);
+        let (inputs, channels) = (geometry.input().channels, geometry.output().channels);
+        let place = record.place()?;
+        if is_depthwise && !channels.is_multiple_of(inputs) {
+            return Err(OpFault::Shape(ShapeError::Channels));
+        }
+        if place.in_place {
+            let same = record.input.offset == record.output.offset;
+            if !is_depthwise || !same || !can_run_in_place(&geometry) {
+                return Err(OpFault::InPlace);
+            }
+            if place.scratch().len() < ring_bytes(&geometry) {
+                return Err(OpFault::Scratch);
+            }
+        }
+        let depth = geometry.window().taps() * if is_depthwise { 1 } else { inputs };
         Ok(Self {
-            place: record.place_apart()?,
+            place,
             geometry,
             filter: filter(record, channels, depth)?,
             epilogue: epilogue(record, channels)?,
             pad_value: record.input.zero_point,
         })
+    }
+
+    pub(super) fn is_taken(&self, isa: Isa, scratch: usize) -> bool {
+        conv_s8::is_taken(isa, &self.geometry, &self.filter, &self.epilogue, scratch)
+    }
+
+    pub(super) fn is_taken_depthwise(&self, isa: Isa, scratch: usize) -> bool {
+        depthwise_conv_s8::is_taken(isa, &self.geometry, &self.filter, &self.epilogue, scratch)
     }
 
     pub(super) fn run(&self, kernels: &Kernels, arena: &mut [i8]) -> Result<(), ShapeError> {
@@ -59,70 +80,38 @@ impl<'a> Conv<'a> {
         kernels.conv_s8(args.as_mut().map_err(|error| *error)?);
         Ok(())
     }
-}
 
-/// A depthwise convolution, perhaps in place.
-#[derive(Clone, Copy, Debug)]
-pub struct Depthwise<'a> {
-    pub(super) place: Place,
-    pub(super) geometry: Geometry,
-    pub(super) filter: Filter<'a>,
-    epilogue: Epilogue<'a>,
-    pad_value: i8,
-}
-
-impl<'a> Depthwise<'a> {
-    pub(super) fn decode(record: &Record<'_, 'a>) -> Result<Self, OpFault> {
-        let geometry = record.geometry()?;
-        let channels = geometry.output().channels;
-        if !channels.is_multiple_of(geometry.input().channels) {
-            return Err(OpFault::Shape(ShapeError::Channels));
-        }
-        let place = record.place()?;
-        if place.in_place {
-            if record.input.offset != record.output.offset || !can_run_in_place(&geometry) {
-                return Err(OpFault::InPlace);
-            }
-            if place.scratch().len() < ring_bytes(&geometry) {
-                return Err(OpFault::Scratch);
-            }
-        }
-        Ok(Self {
-            place,
-            geometry,
-            filter: filter(record, channels, geometry.window().taps())?,
-            epilogue: epilogue(record, channels)?,
-            pad_value: record.input.zero_point,
-        })
-    }
-
-    pub(super) fn run(&self, kernels: &Kernels, arena: &mut [i8]) -> Result<(), ShapeError> {
+    pub(super) fn run_depthwise(
+        &self,
+        kernels: &Kernels,
+        arena: &mut [i8],
+    ) -> Result<(), ShapeError> {
         if self.place.in_place {
             // The output is no longer than the input.
             let map = self.place.input.0..self.place.input.1;
             let [map, scratch] = arena
                 .get_disjoint_mut([map, self.place.scratch()])
                 .map_err(|_| ShapeError::InputLen)?;
-            self.run_on(kernels, None, map, scratch, 0)
+            self.run_depthwise_on(kernels, None, map, scratch, 0)
         } else {
-            self.run_rows(kernels, self.place.split(arena)?, 0)
+            self.run_depthwise_rows(kernels, self.place.split(arena)?, 0)
         }
     }
 
     /// The rows that the output's window holds, from `first_row` on; the input lies apart.
     #[inline]
-    pub(super) fn run_rows(
+    pub(super) fn run_depthwise_rows(
         &self,
         kernels: &Kernels,
         Windows { input, output, scratch }: Windows<'_>,
         first_row: usize,
     ) -> Result<(), ShapeError> {
         let input = Rows::whole(input, self.geometry.input())?;
-        self.run_on(kernels, Some(input), output, scratch, first_row)
+        self.run_depthwise_on(kernels, Some(input), output, scratch, first_row)
     }
 
     #[inline]
-    fn run_on(
+    fn run_depthwise_on(
         &self,
         kernels: &Kernels,
         input: Option<Rows<'_>>,
@@ -179,6 +168,14 @@ impl<'a> Matrix<'a> {
             pixels,
             epilogue: epilogue(record, channels)?,
         })
+    }
+
+    pub(super) fn is_taken_pointwise(&self, isa: Isa, scratch: usize) -> bool {
+        pointwise_conv_s8::is_taken(isa, &self.filter, &self.epilogue, scratch)
+    }
+
+    pub(super) fn is_taken_fully_connected(&self, isa: Isa, scratch: usize) -> bool {
+        fully_connected_s8::is_taken(isa, &self.filter, &self.epilogue, scratch)
     }
 
     pub(super) fn run_pointwise(

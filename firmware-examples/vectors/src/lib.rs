@@ -4,6 +4,9 @@
 //! Cortex-M could have. It wants one entry at least, and none is ever taken here.
 #![no_std]
 
+#[cfg(words_anywhere)]
+mod memory;
+
 unsafe extern "C" {
     fn DefaultHandler();
 }

@@ -1,8 +1,8 @@
 //! Armv7E-M: im2col of a pair of pixels, widened on the way, then the shared tiles.
 
-use super::Args;
+use super::{Args, CORTEX_M_ROWS};
 use crate::isa::armv7em::copy;
-use crate::isa::armv7em::window::{MOST_ROWS, WindowRows};
+use crate::isa::armv7em::window::WindowRows;
 use crate::tile_s8::armv7em_dsp::{Panel, Tiles, clamp};
 use crate::{Geometry, Rows, Shape, pieces_mut};
 use core::ops::Range;
@@ -10,7 +10,7 @@ use core::ops::Range;
 /// Same bits as scalar, which also takes over when layout or scratch is another's.
 pub(crate) fn run(args: &mut Args<'_>) {
     if run_tiles(args).is_none() {
-        super::scalar::run(args);
+        fall_back!(args);
     }
 }
 
@@ -18,7 +18,7 @@ pub(crate) fn run(args: &mut Args<'_>) {
 fn run_tiles(args: &mut Args<'_>) -> Option<()> {
     let op = &mut args.0;
     let windows = Windows { geometry: &op.geometry, input: &op.input, pad_value: op.pad_value };
-    if op.geometry.window().kernel_height > MOST_ROWS {
+    if op.geometry.window().kernel_height > CORTEX_M_ROWS {
         return None;
     }
     let mut tiles = Tiles::new(&op.filter, op.epilogue, op.scratch)?;

@@ -1,8 +1,8 @@
 //! Helium: im2col of a few windows, then the shared tiles.
 
-use super::Args;
 use super::armv7em_dsp::Windows;
-use crate::isa::armv7em::window::{MOST_ROWS, WindowRows};
+use super::{Args, CORTEX_M_ROWS};
+use crate::isa::armv7em::window::WindowRows;
 use crate::isa::mve::windows::{self, gather};
 use crate::tile_s8::mve::{Panel, Tiles, clamp};
 use crate::tile_s8::{mve_pitch, mve_pixels};
@@ -12,7 +12,7 @@ use core::ops::Range;
 /// Same bits as scalar, which also takes over when layout or scratch is another's.
 pub(crate) fn run(args: &mut Args<'_>) {
     if run_tiles(args).is_none() {
-        super::scalar::run(args);
+        fall_back!(args);
     }
 }
 
@@ -22,7 +22,7 @@ fn run_tiles(args: &mut Args<'_>) -> Option<()> {
     let depth = op.filter.depth();
     let windows = Windows { geometry: &op.geometry, input: &op.input, pad_value: op.pad_value };
     let strip = Strip { windows, pitch: mve_pitch(depth), most: mve_pixels(depth) };
-    if op.geometry.window().kernel_height > MOST_ROWS {
+    if op.geometry.window().kernel_height > CORTEX_M_ROWS {
         return None;
     }
     let mut tiles = Tiles::new(&op.filter, op.epilogue, op.scratch)?;

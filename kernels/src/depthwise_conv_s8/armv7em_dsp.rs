@@ -5,47 +5,40 @@
 
 use super::axes::Axes;
 use super::{Args, Operands};
-use crate::isa::armv7em::depthwise::{BLOCK, Factors, Pixels, Planes, Taps, split};
+use crate::isa::armv7em::depthwise::{BLOCK, Factors, Pixels, Planes, split};
 use crate::isa::armv7em::{MAGIC, move_to_start};
 use crate::requantize::armv7em_dsp::fixed_factors;
 use crate::tile_s8::armv7em_dsp::clamp;
-use crate::{Epilogue, Layout, Requantize, Rescale, Rows, pieces_mut};
+use crate::{Epilogue, Isa, Layout, Requantize, Rows, pieces_mut};
 
 /// Same bits as scalar, which also takes over for other windows, factors or scratch.
 pub(crate) fn run(args: &mut Args<'_>) {
     let op = &mut args.0;
     // In place nothing may be written that scalar would read.
-    let is_sure = op.input.is_some()
-        || (0..op.filter.channels()).all(|channel| factors(&op.epilogue, channel).is_some());
+    let is_sure = cfg!(not(feature = "fallback"))
+        || op.input.is_some()
+        || op.epilogue.is_exact(Isa::Armv7emDsp, op.geometry.window().taps());
     if !is_fast(op) || !is_sure || run_blocks(op).is_none() {
-        super::scalar::run(args);
+        fall_back!(args);
     }
 }
 
 fn is_fast(op: &Operands<'_>) -> bool {
     let geometry = &op.geometry;
-    // Swapped, a row of the planes needs every row of the input.
-    let is_whole = || {
-        op.input.is_none_or(|input| input.slots() >= geometry.input().height)
-            && Some(op.output.len()) >= geometry.output().checked_len()
-    };
     super::armv7em_has_planes(geometry)
         && op.filter.layout() == Layout::PLAIN
-        && (!Axes::new(geometry).are_swapped || is_whole())
+        && (!Axes::new(geometry).are_swapped || super::is_whole(op))
         && !(cfg!(not(target_abi = "eabihf"))
             && matches!(op.epilogue.requantize, Requantize::Float { .. }))
 }
 
 /// `None` where scalar has to take over. It starts again: nothing that it reads was changed.
 fn run_blocks(op: &mut Operands<'_>) -> Option<()> {
-    let channels = op.geometry.output().channels;
     let words = bytemuck::pod_align_to_mut::<i8, u32>(op.scratch).1;
     let axes = Axes::new(&op.geometry);
     let (plane, rows) = (axes.plane_words(), axes.plane_rows());
     let output_len = op.geometry.output().checked_len()?;
-    let (planes, words) = words.split_at_mut_checked(BLOCK * plane * rows)?;
-    let words = bytemuck::try_cast_slice_mut::<u32, Taps>(words.get_mut(..12 * BLOCK)?).ok()?;
-    let taps: &mut [Taps; BLOCK] = words.first_chunk_mut()?;
+    let planes = words.get_mut(..BLOCK * plane * rows)?;
     let pad = u32::from(i16::from(op.pad_value).cast_unsigned());
     planes.fill(pad << 16 | pad);
     let mut block = Block {
@@ -64,17 +57,12 @@ fn run_blocks(op: &mut Operands<'_>) -> Option<()> {
         first: 0,
         channels: 0,
     };
-    let weights = op.filter.data().as_chunks::<9>().0;
-    for first in (0..channels).step_by(BLOCK) {
-        (block.first, block.channels) = (first, (channels - first).min(BLOCK));
-        let mut after = [[0; 4]; BLOCK];
-        for (index, (taps, after)) in
-            taps.iter_mut().zip(&mut after).enumerate().take(block.channels)
-        {
-            *after = factors(&op.epilogue, first + index)?;
-            *taps = spread(weights.get(first + index)?, !block.float, axes.are_swapped);
-        }
-        block.run(planes, taps, &after, op.output);
+    let mut after = [[0; 4]; BLOCK];
+    for weights in op.filter.data().as_chunks::<9>().0.chunks(BLOCK) {
+        block.channels = weights.len();
+        line_up(&op.epilogue, block.first, &mut after)?;
+        block.run(planes, weights, &after, op.output);
+        block.first += BLOCK;
     }
     // In place the input may be longer.
     let len = output_len.min(op.output.len());
@@ -82,36 +70,26 @@ fn run_blocks(op: &mut Operands<'_>) -> Option<()> {
     Some(())
 }
 
-/// What follows the sums of `channel`; `None` beyond what the assembly does exactly.
-fn factors(epilogue: &Epilogue<'_>, channel: usize) -> Option<Factors> {
-    let bias = *epilogue.bias.get(channel)?;
-    match epilogue.requantize.channel(channel) {
-        Rescale::FixedPoint { multiplier, shift } if cfg!(feature = "tflite") => {
-            fixed_factors((bias, multiplier, shift), epilogue.zero_point, 9)
+/// What follows the sums of channels from `first` on; `None` beyond what the assembly does exactly.
+fn line_up(epilogue: &Epilogue<'_>, first: usize, to: &mut [Factors; BLOCK]) -> Option<()> {
+    let (bias, zero_point) = (epilogue.bias.get(first..)?, epilogue.zero_point);
+    match epilogue.requantize {
+        Requantize::FixedPoint { multiplier, shift } if cfg!(feature = "tflite") => {
+            let shift = shift.get(first..)?;
+            let channels = bias.iter().zip(multiplier.get(first..)?).zip(shift);
+            for (to, ((&bias, &multiplier), &shift)) in to.iter_mut().zip(channels) {
+                *to = fixed_factors((bias, multiplier, shift), zero_point, 9)?;
+            }
         }
-        Rescale::Float { scale } if cfg!(feature = "fp32") => {
-            let bits = MAGIC.to_bits().cast_signed() - i32::from(epilogue.zero_point);
-            Some([bias, scale.to_bits().cast_signed(), bits, 0])
+        Requantize::Float { scale } if cfg!(feature = "fp32") => {
+            let bits = MAGIC.to_bits().cast_signed() - i32::from(zero_point);
+            for (to, (bias, scale)) in to.iter_mut().zip(bias.iter().zip(scale.get(first..)?)) {
+                *to = [*bias, scale.to_bits().cast_signed(), bits, 0];
+            }
         }
-        _ => None,
+        _ => return None,
     }
-}
-
-/// Nine weights as the words of [`Taps`], perhaps doubled, perhaps with rows for columns.
-fn spread(weights: &[i8; 9], doubled: bool, swapped: bool) -> Taps {
-    let word = |low: i8, high: i8| {
-        let wide = |weight: i8| {
-            let weight = i16::from(weight) << u32::from(doubled);
-            u32::from(weight.cast_unsigned())
-        };
-        wide(low) | wide(high) << 16
-    };
-    let row = |[a, b, c]: [i8; 3]| [word(a, b), word(c, 0), word(0, a), word(b, c)];
-    let [a, mut b, mut c, mut d, e, mut f, mut g, mut h, i] = *weights;
-    if swapped {
-        (b, c, d, f, g, h) = (d, g, b, h, c, f);
-    }
-    [row([a, b, c]), row([d, e, f]), row([g, h, i])]
+    Some(())
 }
 
 /// Up to four channels of all rows; rows and columns are those of the planes.
@@ -135,7 +113,7 @@ impl Block<'_> {
     fn run(
         &self,
         rows: &mut [u32],
-        taps: &[Taps; BLOCK],
+        weights: &[[i8; 9]],
         factors: &[Factors; BLOCK],
         output: &mut [i8],
     ) {
@@ -145,8 +123,8 @@ impl Block<'_> {
         let kept = 3_usize.saturating_sub(down);
         // Rows are counted from the top of the padding.
         let mut top = self.first_row * down;
-        let mut ready = 0;
-        for row in (0..self.last_row).step_by(band.max(1)) {
+        let (mut row, mut ready) = (0, 0);
+        while row < self.last_row {
             let count = band.min(self.last_row - row);
             let needed = (count - 1) * down + 3;
             let fresh = rows.get_mut(ready * pitch..needed * pitch).unwrap_or(&mut []);
@@ -155,17 +133,21 @@ impl Block<'_> {
                 rows,
                 plane: self.plane,
                 stride: [down, along.stride],
-                taps,
+                weights,
+                swapped: self.axes.are_swapped,
                 factors,
                 float: self.float,
             };
             let start = row * across.bytes[1] + self.first;
             let output = output.get_mut(start..).unwrap_or(&mut []);
             let bytes = [across.bytes[1], along.bytes[1]];
-            planes.run(self.channels, [count, along.output], output, bytes);
+            planes.run([count, along.output], output, bytes);
             top += count * down;
             ready = kept;
-            move_to_start(rows, count * down * pitch, kept * pitch);
+            row += count;
+            if row < self.last_row {
+                move_to_start(rows, count * down * pitch, kept * pitch);
+            }
         }
     }
 
@@ -181,10 +163,16 @@ impl Block<'_> {
         let inside = across.input.saturating_sub(first).min(rows - above);
         let split = planes.split_at_mut_checked(above * pitch);
         let Some((padding, planes)) = split else { return };
-        padding.fill(self.pad);
+        // Planes that hold all rows keep their padding from block to block.
+        let is_new = self.band < self.last_row;
+        if is_new {
+            padding.fill(self.pad);
+        }
         let split = planes.split_at_mut_checked(inside * pitch);
         let Some((planes, padding)) = split else { return };
-        padding.fill(self.pad);
+        if is_new {
+            padding.fill(self.pad);
+        }
         match &self.input {
             None => self.split_rows(map.get(first * across.bytes[0]..), planes),
             Some(input) if input.slots() * self.input_row >= across.input * across.bytes[0] => {

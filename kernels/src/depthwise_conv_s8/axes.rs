@@ -1,9 +1,10 @@
-//! Which axis of a map runs along the words of a plane of the Armv7E-M cell.
+//! Which axis of a map runs along the words of a plane of the Armv7E-M cell, and along the columns of the
+//! Helium one.
 
 use crate::Geometry;
 
 /// One axis of a 3x3 depthwise convolution.
-#[cfg_attr(not(armv7em), allow(dead_code, reason = "only the size is asked for elsewhere"))]
+#[cfg_attr(not(mve), allow(dead_code, reason = "only the size is asked for elsewhere"))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Axis {
     pub(crate) input: usize,
@@ -14,9 +15,9 @@ pub(crate) struct Axis {
     pub(crate) bytes: [usize; 2],
 }
 
-/// Both axes: outputs are computed four at a time `along` a plane, which is the width unless the
-/// height leaves over less.
-#[cfg_attr(not(armv7em), allow(dead_code, reason = "only the size is asked for elsewhere"))]
+/// Both axes: outputs are computed four at a time `along` a plane or columns, which is the width unless
+/// the height leaves over less.
+#[cfg_attr(not(mve), allow(dead_code, reason = "only the size is asked for elsewhere"))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Axes {
     pub(crate) along: Axis,
@@ -26,9 +27,28 @@ pub(crate) struct Axes {
 
 /// Bytes of planes that are worth it.
 const PLANES: usize = 2048;
+/// Bytes of columns that are worth it, and those of a whole map.
+const COLUMNS: usize = 4096;
+const ALL_COLUMNS: usize = 8192;
 
 impl Axes {
     pub(crate) const fn new(geometry: &Geometry) -> Self {
+        let (usual, swapped) = Self::both(geometry);
+        // Swapped, nothing of the input is left to be read when the first output is written.
+        let fits = swapped.along.stride <= 2 && swapped.bytes(swapped.all_rows()) <= PLANES;
+        if fits && swapped.cost() < usual.cost() { swapped } else { usual }
+    }
+
+    /// Those of the Helium cell.
+    pub(crate) const fn of_columns(geometry: &Geometry) -> Self {
+        let (usual, swapped) = Self::both(geometry);
+        let bytes = swapped.step_bytes().saturating_mul(swapped.all_steps());
+        let fits = swapped.along.stride <= 2 && bytes <= ALL_COLUMNS;
+        if fits && swapped.columns_cost() < usual.columns_cost() { swapped } else { usual }
+    }
+
+    /// The usual axes, and the swapped ones.
+    const fn both(geometry: &Geometry) -> (Self, Self) {
         let (input, output, window) = (geometry.input(), geometry.output(), geometry.window());
         let width = Axis {
             input: input.width,
@@ -45,10 +65,52 @@ impl Axes {
             bytes: [input.row_len(), output.row_len()],
         };
         let usual = Self { along: width, across: height, are_swapped: false };
-        let swapped = Self { along: height, across: width, are_swapped: true };
-        // Swapped, nothing of the input is left to be read when the first output is written.
-        let fits = height.stride <= 2 && swapped.bytes(swapped.all_rows()) <= PLANES;
-        if fits && swapped.cost() < usual.cost() { swapped } else { usual }
+        (usual, Self { along: height, across: width, are_swapped: true })
+    }
+
+    /// Columns along a row of the input, for outputs in fours.
+    pub(crate) const fn columns(&self) -> usize {
+        (4 * self.along.output.div_ceil(4)).saturating_sub(1).saturating_mul(self.along.stride) + 3
+    }
+
+    /// Rows of the output that share the columns of four rows of the input: a step.
+    pub(crate) const fn together(&self) -> usize {
+        if self.across.stride == 1 { 2 } else { 1 }
+    }
+
+    /// Steps whose columns are made before they are used: as many as are worth it, or, swapped, all.
+    pub(crate) const fn steps(&self) -> usize {
+        let all = self.all_steps();
+        match COLUMNS.checked_div(self.step_bytes()) {
+            _ if self.are_swapped => all,
+            Some(room) if room > 1 && room < all => room,
+            Some(room) if room > 1 => all,
+            _ => 1,
+        }
+    }
+
+    const fn all_steps(&self) -> usize {
+        self.across.output.div_ceil(self.together())
+    }
+
+    const fn step_bytes(&self) -> usize {
+        self.columns().saturating_mul(64)
+    }
+
+    /// Instructions, more or less: fours of each step.
+    const fn columns_cost(&self) -> usize {
+        let (step, last) = (self.columns_step_cost(self.together()), self.columns_step_cost(1));
+        let whole = match self.across.output.checked_div(self.together()) {
+            Some(whole) => whole,
+            None => 0,
+        };
+        let odd = self.all_steps() - whole;
+        whole.saturating_mul(step).saturating_add(odd * last)
+    }
+
+    const fn columns_step_cost(&self, rows: usize) -> usize {
+        let four = if rows == 2 { 36 } else { 21 };
+        self.along.output.div_ceil(4).saturating_mul(four).saturating_add(12)
     }
 
     /// Words of a plane: two pixels each, for outputs rounded up to pairs.
@@ -106,6 +168,27 @@ mod tests {
         assert!(!axes(5, 25).are_swapped);
         assert!(!axes(12, 12).are_swapped);
         assert!(!axes(48, 48).are_swapped);
+    }
+
+    #[test]
+    fn columns_run_along_the_axis_that_leaves_over_less() {
+        let shape = |height, width| {
+            let window = Window {
+                kernel_height: 3,
+                kernel_width: 3,
+                pad_top: 1,
+                pad_left: 1,
+                ..Window::UNIT
+            };
+            let shape = Shape::new(height, width, 8);
+            Axes::of_columns(&Geometry::new(shape, shape, window).expect("sound"))
+        };
+        let (tall, wide, square) = (shape(25, 5), shape(5, 25), shape(12, 12));
+        assert!(tall.are_swapped && !wide.are_swapped && !square.are_swapped);
+        // All of its columns are made before an output is written.
+        assert_eq!((tall.columns(), tall.steps()), (30, 3));
+        assert_eq!((wide.columns(), wide.steps()), (30, 2));
+        assert!(!shape(255, 5).are_swapped);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::tile_s8::mve::{Tiles, clamp};
 pub(crate) fn run(args: &mut Args<'_>) {
     let op = &mut args.0;
     let Some(mut tiles) = Tiles::new(&op.filter, op.epilogue, op.scratch) else {
-        return super::scalar::run(args);
+        return fall_back!(args);
     };
     let mut first = 0;
     while let Some((panel, _)) = tiles.panel(first) {

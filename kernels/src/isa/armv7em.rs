@@ -55,9 +55,10 @@ pub(crate) struct FloatGroup {
     pub(crate) start: [i32; 8],
     /// Biases of the odd channels.
     pub(crate) odd: [i32; 2],
+    /// Bits of [`MAGIC`] less the zero point.
+    pub(crate) bits: i32,
     pub(crate) scale: [f32; 4],
-    /// [`MAGIC`], with which the assembly loads its first two accumulators.
-    pub(crate) magic: [f32; 2],
+    pub(crate) unused: i32,
 }
 
 /// Sums of four channels of the first pixel, then of the second.
@@ -120,31 +121,29 @@ unsafe extern "C" fn widen_blocks(
 /// the assembly below.
 #[repr(C)]
 struct Strip {
-    /// Where the sums start.
-    zeros: [u32; 8],
-    /// First block of the widened pixels; their end.
-    steps: [*const u32; 2],
-    /// Blocks by which the first turn of the loop is short of four.
-    skip: usize,
-    /// Groups that follow the sums, or where the sums go.
-    groups: *mut u32,
-    /// Where the outputs of either pixel go; filled by the assembly.
-    outputs: [*mut i8; 2],
-    /// Weights and their end.
-    weights: [*const Weights; 2],
-    /// Bits of [`MAGIC`] less the zero point.
-    bits: i32,
-    /// Blocks of every pixel to widen, none when it was done before.
-    blocks: usize,
-    magic: [f32; 4],
+    /// Where the sums start, or [`MAGIC`] for `fp32`, to which products are added.
+    start: [u32; 8],
+    /// First block of the widened pixels.
+    steps: *const u32,
     /// Bytes from a pixel to the second of its pair.
     input_second: usize,
-    output_second: usize,
-    /// Bytes from the end of the second pixel's outputs to the next pair's.
-    output_gap: usize,
+    steps_end: *const u32,
+    /// Blocks by which the first turn of the loop is short of four.
+    skip: usize,
+    /// Where the outputs of either pixel go; filled by the assembly.
+    outputs: [*mut i8; 2],
+    weights: *const Weights,
+    /// Groups that follow the sums, or where the sums go.
+    groups: *mut u32,
+    weights_end: *const Weights,
+    /// Blocks of every pixel to widen, none when it was done before.
+    blocks: usize,
     input: *const i8,
     output: *mut i8,
+    output_second: usize,
     pairs: usize,
+    /// Bytes from the end of the second pixel's outputs to the next pair's.
+    output_gap: usize,
     /// Rows of a window, and how many; none for pixels in one piece.
     rows: *const *const i8,
     rows_count: usize,
@@ -155,7 +154,6 @@ struct Strip {
     first: usize,
     step: usize,
     buffer: *mut i8,
-    unused: u32,
 }
 
 /// `1.5 * 2^23`: a product added to it has its integer part, rounded half to even, in the last
@@ -213,7 +211,7 @@ impl Strip {
     unsafe fn run(
         products: Products<'_>,
         (groups, count): (*mut u32, usize),
-        bits: i32,
+        start: u32,
         code: unsafe extern "C" fn(*mut Self),
     ) -> Option<()> {
         let Products { steps: Steps { words, blocks }, weights, pixels, outputs } = products;
@@ -240,15 +238,15 @@ impl Strip {
             return None;
         }
         let mut strip = Self {
-            zeros: [0; 8],
-            steps: [widened, widened.wrapping_add(4 * blocks)],
+            start: [start; 8],
+            steps: widened,
+            steps_end: widened.wrapping_add(4 * blocks),
             skip: blocks.wrapping_neg() % 4,
             groups,
             outputs: [core::ptr::null_mut(); 2],
-            weights: [weights.as_ptr(), end],
-            bits,
+            weights: weights.as_ptr(),
+            weights_end: end,
             blocks: 0,
-            magic: [MAGIC; 4],
             input_second: depth,
             output_second: stride,
             output_gap: stride.wrapping_sub(4 * count),
@@ -262,7 +260,6 @@ impl Strip {
             first: 0,
             step: 0,
             buffer: core::ptr::null_mut(),
-            unused: 0,
         };
         match pixels {
             Pixels::Ready => {}
@@ -299,11 +296,10 @@ pub(crate) fn strip_fixed(products: Products<'_>, groups: &[FixedGroup]) {
 /// [`strip_fixed`] for `fp32`.
 #[cfg(target_abi = "eabihf")]
 #[inline]
-pub(crate) fn strip_float(products: Products<'_>, groups: &[FloatGroup], zero_point: i8) {
+pub(crate) fn strip_float(products: Products<'_>, groups: &[FloatGroup]) {
     let factors = (groups.as_ptr().cast_mut().cast(), groups.len());
-    let bits = MAGIC.to_bits().cast_signed() - i32::from(zero_point);
     // SAFETY: groups of its kind, which it only reads.
-    unsafe { Strip::run(products, factors, bits, strip_float_blocks) };
+    unsafe { Strip::run(products, factors, MAGIC.to_bits(), strip_float_blocks) };
 }
 
 /// Adds the products of two pixels, widened before, to `sums`.
@@ -343,7 +339,7 @@ macro_rules! strip {
     ($start:expr, $($then:expr,)*) => {
         routine!(
             "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-            "sub sp, sp, #148",
+            "sub sp, sp, #124",
             // The frame is a copy of the `Strip`.
             "mov r12, r0",
             "mov lr, sp",
@@ -351,30 +347,27 @@ macro_rules! strip {
             "stmia lr!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
             "ldmia r12!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
             "adr.w r9, 7f",
-            "add r2, r2, r2, lsl #1",
-            "add r2, r9, r2, lsl #5",
-            "orr r2, r2, #1",
+            "add r3, r3, r3, lsl #1",
+            "add r3, r9, r3, lsl #5",
+            "orr r3, r3, #1",
             "stmia lr!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
             "ldmia r12!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
             "stmia lr!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
             "ldmia r12!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
             "stmia lr!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
-            "ldmia r12!, {{r0, r1, r2, r3}}",
-            "stmia lr!, {{r0, r1, r2, r3}}",
-            "ldr r10, [sp, #44]",
-            "str r10, [sp, #144]",
+            "ldmia r12!, {{r0, r1, r2, r3, r4, r5}}",
+            "stmia lr!, {{r0, r1, r2, r3, r4, r5}}",
             // A pair of pixels: widen them first.
             "2:",
-            "ldr r9, [sp, #116]",
+            "ldrd r8, r9, [sp, #92]",
             "cmp r9, #0",
             "beq 26f",
             // From the rows of their windows,
-            "ldr r8, [sp, #112]",
-            "ldrd r11, lr, [sp, #128]",
+            "ldrd r11, lr, [sp, #108]",
             "add r10, r11, lr, lsl #1",
-            "str r10, [sp, #128]",
+            "str r10, [sp, #108]",
             "add lr, r11, lr",
-            "ldrd r10, r12, [sp, #120]",
+            "ldrd r10, r12, [sp, #100]",
             "cmp r10, #0",
             "beq 24f",
             "ldr r1, [sp, #32]",
@@ -398,8 +391,8 @@ macro_rules! strip {
             // or, where those are no whole blocks, through the buffer,
             "24:",
             "mov r10, r12",
-            "ldr r4, [sp, #136]",
-            "ldr r5, [sp, #88]",
+            "ldr r4, [sp, #116]",
+            "ldr r5, [sp, #36]",
             "add r5, r4, r5",
             "25:",
             "ldr r3, [r8], #4",
@@ -428,18 +421,16 @@ macro_rules! strip {
             "subs r9, r9, #1",
             "bne 25b",
             "ldr r12, [sp, #68]",
-            "ldr r2, [sp, #136]",
+            "ldr r2, [sp, #116]",
             "b 27f",
             // or from one piece.
             "26:",
-            "ldr r12, [sp, #68]",
+            "ldrd r12, r2, [sp, #68]",
             "cmp r12, #0",
             "beq 5f",
-            "ldr r2, [sp, #100]",
             "27:",
-            "ldr r3, [sp, #88]",
+            "ldrd r1, r3, [sp, #32]",
             "add r3, r2, r3",
-            "ldr r1, [sp, #32]",
             "lsrs r12, r12, #1",
             "bcc 3f",
             widen!(),
@@ -450,24 +441,21 @@ macro_rules! strip {
             "subs r12, r12, #1",
             "bne 3b",
             "4:",
-            "str r3, [sp, #100]",
+            "str r3, [sp, #72]",
             "5:",
-            "ldr r10, [sp, #104]",
-            "ldr r11, [sp, #92]",
+            "ldrd r10, r11, [sp, #76]",
             "add r11, r10, r11",
             "strd r10, r11, [sp, #48]",
-            "ldr r8, [sp, #56]",
-            "ldr r9, [sp, #144]",
+            "ldrd r8, r9, [sp, #56]",
             // A group of channels.
             "6:",
-            "str r9, [sp, #44]",
             $start,
             "ldr r9, [sp, #32]",
-            "ldr pc, [sp, #40]",
+            "ldr pc, [sp, #44]",
             ".balign 4",
             "7:",
             pair!(), pair!(), pair!(), pair!(), pair!(), pair!(), pair!(), pair!(),
-            "ldr r10, [sp, #36]",
+            "ldr r10, [sp, #40]",
             "cmp r9, r10",
             "bne.w 7b",
             // 256 times the odd channels.
@@ -475,22 +463,19 @@ macro_rules! strip {
             "sub r3, r3, r2",
             "sub r5, r5, r4",
             "sub r7, r7, r6",
-            "ldr r9, [sp, #44]",
+            "ldr r9, [sp, #120]",
             $($then,)*
-            "ldr r10, [sp, #60]",
+            "ldr r10, [sp, #64]",
             "cmp r8, r10",
             "bne.w 6b",
-            "ldr r10, [sp, #108]",
+            "ldrd r10, r11, [sp, #84]",
+            "ldr r12, [sp, #52]",
             "subs r10, r10, #1",
-            "beq 8f",
-            "str r10, [sp, #108]",
-            "ldr r11, [sp, #52]",
-            "ldr r10, [sp, #96]",
-            "add r11, r11, r10",
-            "str r11, [sp, #104]",
-            "b.w 2b",
-            "8:",
-            "add sp, sp, #148",
+            "str r10, [sp, #84]",
+            "add r11, r11, r12",
+            "str r11, [sp, #76]",
+            "bne.w 2b",
+            "add sp, sp, #124",
             "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
         )
     };
@@ -578,7 +563,7 @@ macro_rules! store {
 #[unsafe(naked)]
 unsafe extern "C" fn strip_fixed_blocks(strip: *mut Strip) {
     strip!(
-        "ldmia.w sp, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
+        "str r9, [sp, #120]\nldmia.w sp, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
         fixed!("r0", "r4", "lsl #1"),
         fixed!("r1", "r5", "asr #7"),
         fixed!("r2", "r6", "lsl #1"),
@@ -593,32 +578,32 @@ unsafe extern "C" fn strip_fixed_blocks(strip: *mut Strip) {
 macro_rules! float {
     ($a:literal, $b:literal, $c:literal, $d:literal, $w:literal, $x:literal, $y:literal, $z:literal) => {
         concat!(
-            "vmov s8, s9, ",
+            "vmov s4, s5, ",
             $a,
             ", ",
             $b,
             "\n",
-            "vmov s10, s11, ",
+            "vmov s6, s7, ",
             $c,
             ", ",
             $d,
             "\n",
-            "vcvt.f32.s32 s8, s8\n",
-            "vcvt.f32.s32 s9, s9\n",
-            "vcvt.f32.s32 s10, s10\n",
-            "vcvt.f32.s32 s11, s11\n",
+            "vcvt.f32.s32 s4, s4\n",
+            "vcvt.f32.s32 s5, s5\n",
+            "vcvt.f32.s32 s6, s6\n",
+            "vcvt.f32.s32 s7, s7\n",
             "vmla.f32 ",
             $w,
-            ", s8, s2\n",
+            ", s4, s0\n",
             "vmla.f32 ",
             $x,
-            ", s9, s3\n",
+            ", s5, s1\n",
             "vmla.f32 ",
             $y,
-            ", s10, s4\n",
+            ", s6, s2\n",
             "vmla.f32 ",
             $z,
-            ", s11, s5\n",
+            ", s7, s3\n",
             "vmov ",
             $a,
             ", ",
@@ -641,22 +626,22 @@ macro_rules! float {
             $a,
             ", ",
             $a,
-            ", r10\n",
+            ", r12\n",
             "qsub ",
             $b,
             ", ",
             $b,
-            ", r10\n",
+            ", r12\n",
             "qsub ",
             $c,
             ", ",
             $c,
-            ", r10\n",
+            ", r12\n",
             "qsub ",
             $d,
             ", ",
             $d,
-            ", r10\n",
+            ", r12\n",
             "ssat ",
             $a,
             ", #8, ",
@@ -687,20 +672,18 @@ macro_rules! float {
 #[unsafe(naked)]
 unsafe extern "C" fn strip_float_blocks(strip: *mut Strip) {
     strip!(
-        "ldmia.w r9, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
+        "ldmia.w r9!, {{r0, r1, r2, r3, r4, r5, r6, r7}}\nstr r9, [sp, #120]",
         // Link-time optimization forgets the target's FPU for code like this.
         ".fpu fpv4-sp-d16",
-        "ldrd r10, r11, [r9, #32]!",
-        "vldmia r9!, {{s0, s1, s2, s3, s4, s5, s6, s7}}",
-        "vldr d6, [sp, #72]",
+        "ldmia.w r9!, {{r10, r11, r12}}",
+        // The last one is unused.
+        "vldmia r9!, {{s0, s1, s2, s3, s4}}",
+        "vldmia sp, {{s8, s9, s10, s11, s12, s13, s14, s15}}",
         "add r1, r10, r1, asr #8",
         "add r3, r11, r3, asr #8",
         "add r5, r10, r5, asr #8",
         "add r7, r11, r7, asr #8",
-        "ldr r10, [sp, #64]",
-        float!("r0", "r1", "r2", "r3", "s6", "s7", "s12", "s13"),
-        "vldr d6, [sp, #72]",
-        "vldr d7, [sp, #80]",
+        float!("r0", "r1", "r2", "r3", "s8", "s9", "s10", "s11"),
         float!("r4", "r5", "r6", "r7", "s12", "s13", "s14", "s15"),
         store!(),
     )
@@ -711,7 +694,7 @@ unsafe extern "C" fn strip_float_blocks(strip: *mut Strip) {
 #[unsafe(naked)]
 unsafe extern "C" fn strip_sums_blocks(strip: *mut Strip) {
     strip!(
-        "ldmia.w sp, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
+        "str r9, [sp, #120]\nldmia.w sp, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
         "ldmia r9, {{r10, r11, r12, lr}}",
         "add r0, r10, r0",
         "add r1, r11, r1, asr #8",

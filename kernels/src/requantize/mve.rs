@@ -1,7 +1,15 @@
 //! Helium: the two roundings of `tflite` in six instructions for four channels.
 
 use super::armv7em_dsp::dead_channel;
-use crate::isa::mve::factors::is_tame;
+
+/// A right shift up to which the rounding and the zero point fit a word.
+pub(crate) const LARGEST_RIGHT: i32 = 23;
+
+/// Whether the assembly lays this channel out rightly.
+#[inline]
+pub(crate) fn is_tame(multiplier: i32, shift: i8) -> bool {
+    (1..=LARGEST_RIGHT).contains(&-i32::from(shift)) && multiplier >= 0
+}
 
 /// For a channel of bias, multiplier and shift `[bias, multiplier, rounding, left]`, so that
 /// with `x = sum + bias` the upper byte of `(high(x * multiplier) + rounding - [x < 0]) << left` is

@@ -11,11 +11,8 @@ use crate::isa::armv7em::{
 #[cfg(target_abi = "eabihf")]
 use crate::isa::armv7em::{FloatGroup, MAGIC, strip_float};
 use crate::requantize::armv7em_dsp::fixed_factors;
-use crate::tile_s8::ARMV7EM_GROUPS;
+use crate::tile_s8::{ARMV7EM_EXACT_BLOCKS as EXACT_BLOCKS, ARMV7EM_GROUPS};
 use crate::{Clamp, Epilogue, Filter, Layout, Requantize, clamp_s8};
-
-/// Steps whose odd channel keeps within 24 bits: `512 * 128 * 127 < 2^23`.
-const EXACT_BLOCKS: usize = 128;
 
 /// Products of pixels with a filter, channel panel by channel panel.
 pub(crate) struct Tiles<'a> {
@@ -111,6 +108,7 @@ impl<'a> Tiles<'a> {
             #[cfg(target_abi = "eabihf")]
             Requantize::Float { scale } if cfg!(feature = "fp32") => {
                 let scale = scale.get(first..).unwrap_or(&[]);
+                let bits = MAGIC.to_bits().cast_signed() - i32::from(zero_point);
                 let groups: &mut [FloatGroup] = bytemuck::cast_slice_mut(self.groups);
                 for (index, group) in groups.iter_mut().enumerate().take(channels.div_ceil(4)) {
                     let bias = |k: usize| bias.get(4 * index + k).copied().unwrap_or(0);
@@ -118,8 +116,8 @@ impl<'a> Tiles<'a> {
                     let (even, next) = (bias(0), bias(2));
                     group.start = [even, even, next, next, even, even, next, next];
                     group.odd = [bias(1), bias(3)];
+                    group.bits = bits;
                     group.scale = [scale(0), scale(1), scale(2), scale(3)];
-                    group.magic = [MAGIC; 2];
                 }
                 Path::Float
             }
@@ -198,7 +196,7 @@ impl Panel<'_, '_> {
     /// bytes behind it. `output` starts with the first pixel's first channel of all.
     pub(crate) fn run(&mut self, second: Option<usize>, output: &mut [i8]) {
         let Some(output) = output.get_mut(self.first..) else { return };
-        if self.path == Path::Sums {
+        if self.path == Path::Sums && cfg!(feature = "fallback") {
             return self.run_sums(second, output);
         }
         let (whole, rest) = (self.channels / 4, self.channels % 4);
@@ -256,8 +254,7 @@ impl Panel<'_, '_> {
             Path::Float if cfg!(feature = "fp32") => {
                 let groups: &[FloatGroup] = bytemuck::cast_slice(self.tiles.groups);
                 let groups = groups.get(group..).and_then(|g| g.get(..count));
-                let zero_point = self.tiles.epilogue.zero_point;
-                strip_float(products, groups.unwrap_or(&[]), zero_point);
+                strip_float(products, groups.unwrap_or(&[]));
             }
             _ => {}
         }

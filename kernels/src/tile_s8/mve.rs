@@ -4,9 +4,9 @@
 //! four channels is done for both pixels, a channel a lane.
 
 use crate::isa::mve::elementwise;
-use crate::isa::mve::factors::{Fixed, Float, is_tame};
+use crate::isa::mve::factors::{Fixed, Float};
 use crate::isa::mve::strip::{Group, Outputs, Pixels, strip_fixed, strip_float, strip_sums};
-use crate::requantize::mve::fixed_factors;
+use crate::requantize::mve::{fixed_factors, is_tame};
 use crate::tile_s8::{MVE_GROUPS, MVE_LAYOUT};
 use crate::{Clamp, Epilogue, Filter, Requantize};
 
@@ -152,7 +152,7 @@ impl Panel<'_> {
     /// An even number of pixels, or one.
     fn run_pixels(&self, pixels: Pixels<'_>, output: &mut [i8]) {
         let output = output.get_mut(self.first..).unwrap_or(&mut []);
-        if self.path == Path::Sums {
+        if self.path == Path::Sums && cfg!(feature = "fallback") {
             return self.run_sums(pixels, output);
         }
         let (whole, rest) = (self.channels / 4, self.channels % 4);

@@ -3,11 +3,8 @@
 /// Channels that are computed at a time.
 pub(crate) const BLOCK: usize = 4;
 
-/// Words of a channel's weights: of each row the pairs `(w0, w1)`, `(w2, 0)`, `(0, w0)`, `(w1, w2)`.
-pub(crate) type Taps = [[u32; 4]; 3];
-
-/// What follows a channel's sums. `tflite`: `[2 * bias, multiplier, rounding, shift]`, and weights
-/// that are doubled; `fp32`: `[bias, bits of the scale, bits of 1.5 * 2^23 less the zero point, 0]`.
+/// What follows a channel's sums. `tflite`: `[2 * bias, multiplier, rounding, shift]`, of sums that
+/// are doubled; `fp32`: `[bias, bits of the scale, bits of 1.5 * 2^23 less the zero point, 0]`.
 pub(crate) type Factors = [i32; 4];
 
 /// Rows of pixels to split into the planes of their first four channels.
@@ -129,18 +126,21 @@ unsafe extern "C" fn split_rows(
     )
 }
 
-/// Rows of outputs of up to four channels, and the frame of the assembly below.
+/// Rows of outputs of up to four channels: the start of the frame of the assembly below, behind
+/// which a channel's biases, weights and [`MAGIC`](super::MAGIC) lie.
 #[repr(C)]
 struct Band {
-    /// The channel's factors, its bias four times; filled by the assembly.
-    factors: [i32; 7],
+    /// What follows the channel's sums; like the next three filled by the assembly, which loads all of
+    /// them at once.
+    factors: [i32; 3],
     output: *mut i8,
     stride: usize,
-    /// Where the plane's groups of four outputs end, and outputs behind them; likewise.
+    /// Where the plane's groups of four outputs end.
     end: usize,
+    /// Outputs behind them; filled by the assembly.
     rest: usize,
     plane: *const u32,
-    taps: *const Taps,
+    weights: *const [i8; 9],
     /// From a row of planes to the next.
     pitch_bytes: usize,
     channels_factors: *const Factors,
@@ -149,15 +149,14 @@ struct Band {
     plane_bytes: usize,
     groups_bytes: usize,
     columns_rest: usize,
-    magic: [f32; 4],
     rows: usize,
     /// Filled by the assembly.
     rows_left: usize,
-    /// From a row of outputs to the next: in the planes, in the output.
-    row_bytes: usize,
-    output_row: usize,
-    /// Filled by the assembly.
-    row: [usize; 2],
+    /// From the end of a row of outputs to the next: in the planes, in the output.
+    row_gap: usize,
+    output_gap: usize,
+    /// From a weight to the next along the plane, and across.
+    tap_bytes: [usize; 2],
 }
 
 /// What rows of outputs are made of.
@@ -169,8 +168,10 @@ pub(crate) struct Planes<'a> {
     pub(crate) plane: usize,
     /// Rows and columns between two windows; one or two columns.
     pub(crate) stride: [usize; 2],
-    /// One a channel.
-    pub(crate) taps: &'a [Taps; BLOCK],
+    /// One a channel, as many as are computed.
+    pub(crate) weights: &'a [[i8; 9]],
+    /// Whether a plane runs down the windows.
+    pub(crate) swapped: bool,
     /// One a channel.
     pub(crate) factors: &'a [Factors; BLOCK],
     /// Whether the factors are those of `fp32`.
@@ -178,16 +179,16 @@ pub(crate) struct Planes<'a> {
 }
 
 impl Planes<'_> {
-    /// `[rows, columns]` outputs of the first `channels` channels into `output`, which has rows and
-    /// pixels of so many bytes. Does nothing when something is shorter than that takes.
+    /// `[rows, columns]` outputs of all channels into `output`, which has rows and pixels of so many
+    /// bytes. Does nothing when something is shorter than that takes.
     pub(crate) fn run(
         &self,
-        channels: usize,
         [rows, columns]: [usize; 2],
         output: &mut [i8],
         [row, stride]: [usize; 2],
     ) {
         let two = self.stride[1] == 2;
+        let channels = self.weights.len();
         let pitch = BLOCK * self.plane;
         let fits = (1..=BLOCK).contains(&channels)
             && rows > 0
@@ -198,29 +199,32 @@ impl Planes<'_> {
         if !fits {
             return;
         }
+        let pair_bytes = if two { 8 } else { 4 };
+        let (groups_bytes, pairs) = (columns / 4 * 2 * pair_bytes, (columns % 4).div_ceil(2));
         let mut band = Band {
-            factors: [0; 7],
+            factors: [0; 3],
             output: core::ptr::null_mut(),
             stride,
             end: 0,
             rest: 0,
             plane: self.rows.as_ptr(),
-            taps: self.taps.as_ptr(),
+            weights: self.weights.as_ptr(),
             pitch_bytes: 4 * pitch,
             channels_factors: self.factors.as_ptr(),
             channels_output: output.as_mut_ptr(),
             channels,
             plane_bytes: 4 * self.plane,
-            groups_bytes: columns / 4 * if two { 16 } else { 8 },
+            groups_bytes,
             columns_rest: columns % 4,
-            magic: [super::MAGIC; 4],
             rows,
             rows_left: 0,
-            row_bytes: 4 * pitch * self.stride[0],
-            output_row: row,
-            row: [0; 2],
+            row_gap: (4 * pitch * self.stride[0]).wrapping_sub(groups_bytes + pairs * pair_bytes),
+            // The last pair is where the assembly stops.
+            output_gap: row
+                .wrapping_sub(stride * (4 * (columns / 4) + 2 * pairs.saturating_sub(1))),
+            tap_bytes: if self.swapped { [3, 1] } else { [1, 3] },
         };
-        // SAFETY: planes, taps, factors and output hold what is read and written, by the
+        // SAFETY: planes, weights, factors and output hold what is read and written, by the
         // comparisons and the arrays' lengths.
         unsafe { blocks(two, self.float)(&mut band) }
     }
@@ -308,21 +312,22 @@ macro_rules! two_by_two {
     };
 }
 
-macro_rules! load_fixed {
+/// What follows the sums, and where they go: r4 to r9 as `Band` starts.
+macro_rules! load {
     () => {
-        "ldrd r4, r5, [sp, #16]\nldrd r6, r7, [sp, #24]\nldr r8, [sp, #32]\n"
+        "ldmia.w sp, {{r4, r5, r6, r7, r8, r9}}\n"
     };
 }
 
 macro_rules! fixed {
     ($sum:literal) => {
         concat!(
-            "smmlar r9, ",
+            "smmlar r10, ",
             $sum,
             ", r4, r5\n",
             "add ",
             $sum,
-            ", r9, ",
+            ", r10, ",
             $sum,
             ", asr #31\n",
             "asr ",
@@ -341,7 +346,7 @@ macro_rules! fixed {
 
 macro_rules! fixed_two {
     () => {
-        concat!(load_fixed!(), fixed!("r0"), fixed!("r1"))
+        concat!(load!(), fixed!("r0"), fixed!("r1"))
     };
 }
 
@@ -354,30 +359,49 @@ macro_rules! fixed_four {
 #[cfg(target_abi = "eabihf")]
 macro_rules! float_two {
     () => {
-        concat!("ldr r5, [sp, #20]\nldrd r7, r8, [sp, #28]\n", float!("r0", "r1"),)
+        concat!(load!(), "vldmia r12, {{s4, s5}}\n", float!("r0", "r1", "s4", "s5"))
+    };
+}
+
+#[cfg(target_abi = "eabihf")]
+macro_rules! float_four {
+    () => {
+        concat!(
+            load!(),
+            "vldmia r12, {{s4, s5, s6, s7}}\n",
+            float!("r0", "r1", "s4", "s5"),
+            float!("r2", "r3", "s6", "s7")
+        )
     };
 }
 
 #[cfg(target_abi = "eabihf")]
 macro_rules! float {
-    ($a:literal, $b:literal) => {
+    ($a:literal, $b:literal, $x:literal, $y:literal) => {
         concat!(
             "vmov s2, s3, ",
             $a,
             ", ",
             $b,
             "\n",
-            "vldr d2, [sp, #80]\n",
             "vcvt.f32.s32 s2, s2\n",
             "vcvt.f32.s32 s3, s3\n",
             // `VMLA` rounds the product before it adds.
-            "vmla.f32 s4, s2, s0\n",
-            "vmla.f32 s5, s3, s0\n",
+            "vmla.f32 ",
+            $x,
+            ", s2, s0\n",
+            "vmla.f32 ",
+            $y,
+            ", s3, s0\n",
             "vmov ",
             $a,
             ", ",
             $b,
-            ", s4, s5\n",
+            ", ",
+            $x,
+            ", ",
+            $y,
+            "\n",
             "qsub ",
             $a,
             ", ",
@@ -402,62 +426,91 @@ macro_rules! float {
     };
 }
 
-#[cfg(target_abi = "eabihf")]
-macro_rules! float_four {
+/// A row of weights `w` at r9 as the pairs `(w0, w1)`, `(w2, 0)`, `(0, w0)`, `(w1, w2)` at r12.
+macro_rules! taps {
+    ($double:expr) => {
+        concat!(
+            "ldrsb r0, [r9]\n",
+            "ldrsb r1, [r9, r7]\n",
+            "ldrsb r2, [r9, r7, lsl #1]\n",
+            "add r9, r9, r8\n",
+            $double,
+            "pkhbt r3, r0, r1, lsl #16\n",
+            "uxth r4, r2\n",
+            "lsl r5, r0, #16\n",
+            "pkhbt r6, r1, r2, lsl #16\n",
+            "stmia r12!, {{r3, r4, r5, r6}}\n",
+        )
+    };
+}
+
+/// Doubles the weights of [`taps`].
+macro_rules! double {
     () => {
-        concat!(float_two!(), float!("r2", "r3"))
+        "lsl r0, r0, #1\nlsl r1, r1, #1\nlsl r2, r2, #1\n"
     };
 }
 
 /// Channel after channel, row after row; of each, outputs by fours, then by twos.
 macro_rules! rows {
-    ($four:ident, $two:ident, $scale_four:ident, $scale_two:ident, $channel:literal, $step:literal, $half:literal) => {
+    ($four:ident, $two:ident, $scale_four:ident, $scale_two:ident, $channel:literal, $double:expr, $step:literal, $half:literal) => {
         routine!(
             ".fpu fpv4-sp-d16",
             "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-            "sub sp, sp, #124",
-            // The frame is a copy of the `Band`.
+            "sub sp, sp, #172",
+            // The frame starts with a copy of the `Band`.
             "mov r12, r0",
             "mov lr, sp",
-            "ldmia r12!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
-            "stmia lr!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
-            "ldmia r12!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
-            "stmia lr!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
-            "ldmia r12!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
-            "stmia lr!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
-            "ldmia r12!, {{r0, r1, r2, r3}}",
-            "stmia lr!, {{r0, r1, r2, r3}}",
-            // A channel.
+            "ldmia r12!, {{r0, r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
+            "stmia lr!, {{r0, r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
+            "ldmia r12!, {{r0, r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
+            "stmia lr!, {{r0, r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
+            "ldmia r12!, {{r0, r1}}",
+            "stmia lr!, {{r0, r1}}",
+            // `MAGIC`, at the end.
+            "movs r0, #0",
+            "movt r0, #0x4b40",
+            "strd r0, r0, [sp, #152]",
+            "strd r0, r0, [sp, #160]",
+            // A channel: its factors, then its biases and weights.
             "2:",
-            "ldr r9, [sp, #56]",
+            "ldr r9, [sp, #40]",
             "ldmia r9!, {{r3, r4, r5, r6}}",
-            "str r9, [sp, #56]",
-            "mov r0, r3",
-            "mov r1, r3",
-            "mov r2, r3",
-            "stmia.w sp, {{r0, r1, r2, r3, r4, r5, r6}}",
+            "str r9, [sp, #40]",
+            "strd r4, r5, [sp]",
+            "str r6, [sp, #8]",
             $channel,
-            "ldr r11, [sp, #44]",
-            "ldr r4, [sp, #68]",
+            "strd r3, r3, [sp, #88]",
+            "strd r3, r3, [sp, #96]",
+            "add r12, sp, #104",
+            "ldr r9, [sp, #32]",
+            "add r4, r9, #9",
+            "str r4, [sp, #32]",
+            "ldrd r7, r8, [sp, #80]",
+            taps!($double),
+            taps!($double),
+            taps!($double),
+            "sub r12, r12, #64",
+            "ldr r11, [sp, #28]",
+            "ldr r4, [sp, #52]",
             "add r4, r11, r4",
-            "str r4, [sp, #44]",
-            "ldr r7, [sp, #60]",
+            "str r4, [sp, #28]",
+            "ldr r7, [sp, #44]",
             "adds r4, r7, #1",
-            "str r4, [sp, #60]",
-            "ldr r4, [sp, #96]",
-            "str r4, [sp, #100]",
-            "ldrd r12, lr, [sp, #48]",
+            "str r4, [sp, #44]",
+            "ldr r4, [sp, #64]",
+            "str r4, [sp, #68]",
+            "ldr lr, [sp, #36]",
             // A row.
             "3:",
-            "strd r11, r7, [sp, #112]",
-            "str r7, [sp, #28]",
-            "ldrd r5, r9, [sp, #72]",
+            "str r7, [sp, #12]",
+            "ldrd r5, r9, [sp, #56]",
             "add r5, r11, r5",
-            "strd r5, r9, [sp, #36]",
+            "strd r5, r9, [sp, #20]",
             "cmp r11, r5",
             "beq.w 5f",
             "4:",
-            "ldmia.w sp, {{r0, r1, r2, r3}}",
+            "ldmia r12!, {{r0, r1, r2, r3}}",
             $four!(),
             "add r11, r11, lr",
             $four!(),
@@ -465,24 +518,23 @@ macro_rules! rows {
             $four!(),
             "sub r11, r11, lr, lsl #1",
             concat!("add r11, r11, ", $step),
-            "sub r12, r12, #48",
             $scale_four!(),
+            "sub r12, r12, #64",
             "strb r0, [r7]",
             "strb r1, [r7, r8]",
             "add r7, r7, r8, lsl #1",
             "strb r2, [r7]",
             "strb r3, [r7, r8]",
             "add r7, r7, r8, lsl #1",
-            "ldr r9, [sp, #36]",
-            "str r7, [sp, #28]",
+            "str r7, [sp, #12]",
             "cmp r11, r9",
             "bne.w 4b",
             "5:",
-            "ldr r9, [sp, #40]",
+            "ldr r9, [sp, #24]",
             "cmp r9, #0",
             "beq.w 7f",
             "6:",
-            "ldrd r0, r1, [sp]",
+            "ldrd r0, r1, [r12], #16",
             $two!(),
             "add r11, r11, lr",
             $two!(),
@@ -490,36 +542,31 @@ macro_rules! rows {
             $two!(),
             "sub r11, r11, lr, lsl #1",
             concat!("add r11, r11, ", $half),
-            "sub r12, r12, #48",
             $scale_two!(),
+            "sub r12, r12, #64",
             "strb r0, [r7]",
-            "ldr r9, [sp, #40]",
+            "ldr r9, [sp, #24]",
             "subs r9, r9, #2",
             "blt 7f",
             "strb r1, [r7, r8]",
             "beq 7f",
             "add r7, r7, r8, lsl #1",
-            "str r7, [sp, #28]",
-            "str r9, [sp, #40]",
+            "str r7, [sp, #12]",
+            "str r9, [sp, #24]",
             "b.w 6b",
             "7:",
-            "ldr r9, [sp, #100]",
+            "ldr r9, [sp, #68]",
+            "ldrd r4, r5, [sp, #72]",
             "subs r9, r9, #1",
-            "beq 8f",
-            "str r9, [sp, #100]",
-            "ldrd r11, r7, [sp, #112]",
-            "ldrd r4, r5, [sp, #104]",
+            "str r9, [sp, #68]",
             "add r11, r11, r4",
             "add r7, r7, r5",
-            "b.w 3b",
-            "8:",
-            "add r12, r12, #48",
-            "str r12, [sp, #48]",
-            "ldr r9, [sp, #64]",
+            "bne.w 3b",
+            "ldr r9, [sp, #48]",
             "subs r9, r9, #1",
-            "str r9, [sp, #64]",
+            "str r9, [sp, #48]",
             "bne.w 2b",
-            "add sp, sp, #124",
+            "add sp, sp, #172",
             "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
         )
     };
@@ -529,14 +576,14 @@ macro_rules! rows {
 /// A sound band.
 #[unsafe(naked)]
 unsafe extern "C" fn one_fixed(band: *mut Band) {
-    rows!(one_by_four, one_by_two, fixed_four, fixed_two, "", "#8", "#4")
+    rows!(one_by_four, one_by_two, fixed_four, fixed_two, "", double!(), "#8", "#4")
 }
 
 /// # Safety
 /// A sound band.
 #[unsafe(naked)]
 unsafe extern "C" fn two_fixed(band: *mut Band) {
-    rows!(two_by_four, two_by_two, fixed_four, fixed_two, "", "#16", "#8")
+    rows!(two_by_four, two_by_two, fixed_four, fixed_two, "", double!(), "#16", "#8")
 }
 
 /// # Safety
@@ -544,7 +591,7 @@ unsafe extern "C" fn two_fixed(band: *mut Band) {
 #[cfg(target_abi = "eabihf")]
 #[unsafe(naked)]
 unsafe extern "C" fn one_float(band: *mut Band) {
-    rows!(one_by_four, one_by_two, float_four, float_two, "vldr s0, [sp, #16]", "#8", "#4")
+    rows!(one_by_four, one_by_two, float_four, float_two, "vldr s0, [sp]", "", "#8", "#4")
 }
 
 /// # Safety
@@ -552,5 +599,5 @@ unsafe extern "C" fn one_float(band: *mut Band) {
 #[cfg(target_abi = "eabihf")]
 #[unsafe(naked)]
 unsafe extern "C" fn two_float(band: *mut Band) {
-    rows!(two_by_four, two_by_two, float_four, float_two, "vldr s0, [sp, #16]", "#16", "#8")
+    rows!(two_by_four, two_by_two, float_four, float_two, "vldr s0, [sp]", "", "#16", "#8")
 }

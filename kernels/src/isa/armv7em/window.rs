@@ -1,9 +1,7 @@
 //! The rows under a window, as assembly walks along them.
 
+use crate::conv_s8::CORTEX_M_ROWS as MOST_ROWS;
 use core::marker::PhantomData;
-
-/// The most rows of a window.
-pub(crate) const MOST_ROWS: usize = 16;
 
 /// Rows of a window, all of the same length; null in the padding.
 #[derive(Debug)]

@@ -27,8 +27,11 @@ pub(crate) struct Windows<'a> {
     pub(crate) factors: &'a [Factors],
     /// Outputs of a row.
     pub(crate) width: usize,
-    /// Bytes from an output to the next.
+    /// Bytes from an output to the next, and from a row of them to the next.
     pub(crate) pitch: usize,
+    pub(crate) row_pitch: usize,
+    /// Whether columns are rows, and rows columns: then so are those of the weights.
+    pub(crate) swapped: bool,
     /// Rows that share columns, one or two.
     pub(crate) rows: usize,
     /// How many such, and columns from one to the next.
@@ -46,6 +49,8 @@ struct Run {
     channels: usize,
     steps: usize,
     pitch: usize,
+    row_pitch: usize,
+    /// Bytes from the first output of a row to the end of the last one's pitch.
     row_len: usize,
     constants: *const Constants,
     /// Bytes of four windows' columns, and of a step's columns and outputs.
@@ -76,18 +81,26 @@ static CONSTANTS: Constants = Constants {
     order: [0, 1, 2, 3],
 };
 
+/// The same for swapped axes.
+static SWAPPED: Constants = Constants {
+    upper: [0, 1, 2, 127, 3, 4, 5, 127, 6, 7, 8, 127, 127, 127, 127, 127],
+    lower: [127, 0, 1, 2, 127, 3, 4, 5, 127, 6, 7, 8, 127, 127, 127, 127],
+    ..CONSTANTS
+};
+
 impl Run {
     /// `None` unless everything lies within its slice.
     fn new(windows: &Windows<'_>, output: &mut [i8]) -> Option<Self> {
         let Windows { columns, stride, weights, factors, width, pitch, .. } = *windows;
-        let Windows { rows, steps, step_columns, .. } = *windows;
+        let Windows { rows, steps, step_columns, row_pitch, swapped, .. } = *windows;
         let channels = weights.len();
         let row_len = width.checked_mul(pitch)?;
         // Windows are computed in fours, whose columns are all read.
         let read = width.checked_add(3)? / 4 * 4;
         let read = read.checked_sub(1)?.checked_mul(stride)?.checked_add(3)?;
         let read = steps.checked_sub(1)?.checked_mul(step_columns)?.checked_add(read)?;
-        let written = rows.checked_mul(steps)?.checked_mul(row_len)?.checked_sub(pitch)?;
+        let last_row = rows.checked_mul(steps)?.checked_sub(1)?.checked_mul(row_pitch)?;
+        let written = last_row.checked_add(row_len)?.checked_sub(pitch)?;
         let fits = channels > 0
             && channels <= BLOCK
             && factors.len() >= channels
@@ -102,11 +115,12 @@ impl Run {
             channels,
             steps,
             pitch,
+            row_pitch,
             row_len,
-            constants: &CONSTANTS,
+            constants: if swapped { &SWAPPED } else { &CONSTANTS },
             four: 4 * stride * size_of::<Column>(),
             step_columns: step_columns * size_of::<Column>(),
-            step_outputs: rows * row_len,
+            step_outputs: rows * row_pitch,
             step_start: columns.as_ptr(),
             step_output: output.as_mut_ptr(),
         })
@@ -174,14 +188,14 @@ macro_rules! windows {
             "vpush {{d8, d9, d10, d11, d12, d13, d14, d15}}",
             // The arguments are at sp + 100.
             "ldr r10, [sp, #124]",
-            "ldr r4, [sp, #132]",
+            "ldr r4, [sp, #136]",
             "vldrw.u32 q3, [r4, #48]",
             "vmul.i32 q3, q3, r10",
             "lsl r10, r10, #2",
-            "ldr r12, [sp, #136]",
+            "ldr r12, [sp, #140]",
             // A channel: its weights and factors.
             "2:",
-            "ldr r4, [sp, #132]",
+            "ldr r4, [sp, #136]",
             "ldr r11, [sp, #104]",
             "mov r0, #9",
             "vldrb.u8 q5, [r4]",
@@ -204,15 +218,15 @@ macro_rules! windows {
             "ldr lr, [sp, #120]",
             // A step: where its columns and outputs are.
             "3:",
-            "ldr r4, [sp, #132]",
-            "ldrd r2, r6, [sp, #140]",
+            "ldr r4, [sp, #136]",
+            "ldrd r2, r6, [sp, #144]",
             "vldrw.u32 q2, [r4, #32]",
             "vadd.i32 q2, q2, r0",
             "add r0, r2",
             "add r6, r8",
-            "strd r0, r6, [sp, #148]",
-            "ldr r11, [sp, #128]",
-            "add r9, r8, r11",
+            "strd r0, r6, [sp, #152]",
+            "ldrd r9, r11, [sp, #128]",
+            "add r9, r8",
             // Four windows of either row.
             "4:",
             $($four,)*
@@ -220,7 +234,7 @@ macro_rules! windows {
             "add r8, r10",
             "subs r11, r10",
             "bgt 4b",
-            "ldrd r0, r8, [sp, #148]",
+            "ldrd r0, r8, [sp, #152]",
             "subs lr, #1",
             "bne 3b",
             "ldr r11, [sp, #116]",

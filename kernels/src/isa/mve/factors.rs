@@ -2,9 +2,7 @@
 
 use super::columns::Factors;
 use super::strip::Group;
-
-/// A right shift up to which the rounding and the zero point fit a word.
-pub(crate) const LARGEST_RIGHT: i32 = 23;
+use crate::requantize::mve::LARGEST_RIGHT;
 
 /// Biases, multipliers and shifts of `tflite`, one a channel.
 #[derive(Clone, Copy, Debug)]
@@ -25,12 +23,6 @@ struct Channels {
     count: usize,
     /// Twice the zero point and one.
     odd: i32,
-}
-
-/// Whether the assembly lays this channel out rightly.
-#[inline]
-pub(crate) fn is_tame(multiplier: i32, shift: i8) -> bool {
-    (1..=LARGEST_RIGHT).contains(&-i32::from(shift)) && multiplier >= 0
 }
 
 impl Fixed<'_> {
