@@ -36,17 +36,20 @@ pub(crate) fn run(args: &mut Args<'_>) {
 #[target_feature(enable = "neon")]
 fn blocks<const N: usize>(op: &Operands<'_>, [y, x, channel]: [usize; 3], output: &mut [i8]) {
     let geometry = &op.geometry;
+    let channels = geometry.input().channels;
+    let step = geometry.window().dilation_width * channels;
     let mut largest = [vdupq_n_s8(i8::MIN); N];
     for ky in geometry.rows_inside(y) {
         let row = geometry.row(y, ky);
         let row = op.input.row(row).unwrap_or(&[]);
-        for kx in geometry.columns_inside(x) {
-            let column = geometry.column(x, kx);
-            let from = column.unsigned_abs() * geometry.input().channels + channel;
-            let tap = after(row, from).as_chunks::<16>().0;
+        let columns = geometry.columns_inside(x);
+        let mut from = geometry.column(x, columns.start).unsigned_abs() * channels + channel;
+        for _ in columns {
+            let Some(tap) = after(row, from).as_chunks::<16>().0.first_chunk::<N>() else { break };
             for (largest, values) in largest.iter_mut().zip(tap) {
                 *largest = vmaxq_s8(*largest, load_16(values));
             }
+            from += step;
         }
     }
     let (min, max) = (vdupq_n_s8(op.clamp.min), vdupq_n_s8(op.clamp.max));

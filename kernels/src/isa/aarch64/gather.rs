@@ -61,12 +61,27 @@ impl Windows<'_> {
             for row in rows {
                 if let Some(row) = row {
                     let from = row.as_ptr().wrapping_add(offset);
-                    for block in 0..blocks {
-                        // SAFETY: a block of one of `count` windows, which all lie in the row.
+                    let mut block = 0;
+                    // A few at a time, which are loaded and stored in pairs.
+                    while block + 4 <= blocks {
+                        let mut bytes = [pad; 4];
+                        for (index, bytes) in (block..).zip(&mut bytes) {
+                            // SAFETY: a block of one of `count` windows, which all lie in the row.
+                            *bytes = unsafe { vld1q_s8(from.wrapping_add(16 * index)) };
+                        }
+                        for (index, bytes) in (block..).zip(bytes) {
+                            // SAFETY: a block that begins before the end of its window, `count` of
+                            // which and 15 bytes more lie in `to`.
+                            unsafe { vst1q_s8(to.wrapping_add(16 * index), bytes) };
+                        }
+                        block += 4;
+                    }
+                    while block < blocks {
+                        // SAFETY: as above.
                         let bytes = unsafe { vld1q_s8(from.wrapping_add(16 * block)) };
-                        // SAFETY: a block that begins before the end of its window, `count` of
-                        // which and 15 bytes more lie in `to`.
+                        // SAFETY: as above.
                         unsafe { vst1q_s8(to.wrapping_add(16 * block), bytes) };
+                        block += 1;
                     }
                 } else {
                     for block in 0..blocks {
