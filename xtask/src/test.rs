@@ -37,6 +37,7 @@ pub(crate) fn run() -> Result<(), String> {
     arm_tests(&mut steps)?;
     raspberry_pi(&mut steps)?;
     steps.step("kernels on the chip", chip_tests)?;
+    aarch64_lints(&mut steps)?;
     firmware_lints(&mut steps)?;
     steps.step("firmware under QEMU", firmware)?;
     steps.step("no panic path", no_panic_path)?;
@@ -200,7 +201,7 @@ fn no_std() -> Result<(), String> {
     Ok(())
 }
 
-/// Clippy over the boards' own code.
+/// Clippy over the boards' own code and over the kernels as each processor compiles them.
 fn firmware_lints(steps: &mut Steps) -> Result<(), String> {
     const NAME: &str = "firmware clippy";
     let blob = blob()?;
@@ -211,17 +212,43 @@ fn firmware_lints(steps: &mut Steps) -> Result<(), String> {
             return Ok(());
         }
         steps.step(NAME, || {
+            // In the board's folder, whose settings name its processor.
+            let folder = root().join("firmware-examples").join(board.name);
             let mut command = toolchain.cargo("clippy");
             command
                 .args(["--locked", "--bins", "--", "-D", "warnings"])
-                .current_dir(root().join("firmware-examples").join(board.name))
+                .current_dir(&folder)
                 .env("CARGO_TARGET_DIR", target().join("no-panic"))
                 .env("MOTE_BLOB", &blob)
                 .env("MOTE_INPUT", &blob);
+            run_command(&mut command)?;
+            let mut command = toolchain.cargo("clippy");
+            command
+                .args(["--locked", "--package", "mote-kernels", "--no-default-features"])
+                .args(["--features", "all", "--manifest-path"])
+                .arg(root().join("Cargo.toml"))
+                .args(["--", "-D", "warnings"])
+                .current_dir(folder)
+                .env("CARGO_TARGET_DIR", target().join("no-std"));
             run_command(&mut command)
         })?;
     }
     Ok(())
+}
+
+/// Clippy over the kernels as AArch64 compiles them.
+fn aarch64_lints(steps: &mut Steps) -> Result<(), String> {
+    const NAME: &str = "clippy on AArch64";
+    let platform = &setup::AARCH64;
+    let Some(toolchain) = platform.toolchain().filter(Toolchain::is_complete) else {
+        steps.skip(NAME, format!("needs `rustup target add {}`", platform.triple));
+        return Ok(());
+    };
+    steps.step(NAME, || {
+        let mut command = platform.cargo(&toolchain, "clippy");
+        command.args(["--locked", "--package", "mote-kernels", "--all-targets"]);
+        run_command(command.args(["--", "-D", "warnings"]))
+    })
 }
 
 /// Real networks on the emulated boards, exported projects in Rust and in C, a board on a serial

@@ -251,18 +251,18 @@ impl<const N: usize> RunMut<'_, N> {
     #[inline]
     #[target_feature(enable = "neon")]
     pub(crate) fn set_low<const I: usize>(&mut self, vector: int8x16_t) {
-        let to = self.group::<I>();
+        let (to, vector) = (self.group::<I>(), vreinterpretq_s64_s8(vector));
         // SAFETY: the whole group lies in `bytes`; no alignment is asked.
-        unsafe { vst1q_lane_s64::<0>(to, vreinterpretq_s64_s8(vector)) }
+        unsafe { vst1q_lane_s64::<0>(to, vector) }
     }
 
     /// Group `I` of these from the last eight bytes of `vector`.
     #[inline]
     #[target_feature(enable = "neon")]
     pub(crate) fn set_high<const I: usize>(&mut self, vector: int8x16_t) {
-        let to = self.group::<I>();
+        let (to, vector) = (self.group::<I>(), vreinterpretq_s64_s8(vector));
         // SAFETY: the whole group lies in `bytes`; no alignment is asked.
-        unsafe { vst1q_lane_s64::<1>(to, vreinterpretq_s64_s8(vector)) }
+        unsafe { vst1q_lane_s64::<1>(to, vector) }
     }
 
     #[inline]

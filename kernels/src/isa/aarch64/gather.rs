@@ -121,12 +121,12 @@ pub(crate) fn interleave(
         let a = vreinterpretq_s64_s8(unsafe { vld1q_s8(first) });
         // SAFETY: as above.
         let b = vreinterpretq_s64_s8(unsafe { vld1q_s8(second) });
-        // SAFETY: one of twice `blocks` blocks every `pitch` bytes, likewise.
-        unsafe { vst1q_s8(to, vreinterpretq_s8_s64(vzip1q_s64(a, b))) };
-        to = to.wrapping_add(pitch);
-        // SAFETY: as above.
-        unsafe { vst1q_s8(to, vreinterpretq_s8_s64(vzip2q_s64(a, b))) };
-        to = to.wrapping_add(pitch);
+        for pair in [vzip1q_s64(a, b), vzip2q_s64(a, b)] {
+            let pair = vreinterpretq_s8_s64(pair);
+            // SAFETY: one of twice `blocks` blocks every `pitch` bytes, likewise.
+            unsafe { vst1q_s8(to, pair) };
+            to = to.wrapping_add(pitch);
+        }
         first = first.wrapping_add(16);
         second = second.wrapping_add(16);
     }
