@@ -4,7 +4,7 @@ use std::env;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rustc-check-cfg=cfg(armv7em, armv7em_f16, armv7m, mve)");
+    println!("cargo:rustc-check-cfg=cfg(armv6m, armv7em, armv7em_f16, armv7m, mve)");
     let target = env::var("TARGET").unwrap_or_default();
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     let named = |cpus: &[&'static str]| cpus.iter().copied().find(|cpu| flags.contains(cpu));
@@ -16,8 +16,10 @@ fn main() {
         println!("cargo:rustc-cfg=armv7em");
     }
     // Where the DSP extension is, nobody asks for less, except a test.
-    if target.starts_with("thumbv7m") || target.starts_with("thumbv7neon") {
-        println!("cargo:rustc-cfg=armv7m");
+    for (cfg, chip) in [("armv6m", "thumbv6m"), ("armv7m", "thumbv7m")] {
+        if target.starts_with(chip) || target.starts_with("thumbv7neon") {
+            println!("cargo:rustc-cfg={cfg}");
+        }
     }
     if helium.is_some() {
         println!("cargo:rustc-cfg=mve");

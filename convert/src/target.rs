@@ -20,7 +20,7 @@ const fn target(name: &'static str, about: &'static str, isa: Isa) -> Target {
 /// Every target.
 pub const TARGETS: &[Target] = &[
     target("scalar", "any machine, portable kernels", Isa::Scalar),
-    target("cortex-m0plus", "Arm Cortex-M0 and M0+", Isa::Scalar),
+    target("cortex-m0plus", "Arm Cortex-M0 and M0+", Isa::Armv6m),
     target("cortex-m3", "Arm Cortex-M3", Isa::Armv7m),
     target("cortex-m4", "Arm Cortex-M4", Isa::Armv7emDsp),
     target("cortex-m7", "Arm Cortex-M7", Isa::Armv7emDsp),

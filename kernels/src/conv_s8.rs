@@ -21,7 +21,7 @@
 //! # Cost
 //! `out_height * out_width * out_channels * kernel_height * kernel_width * in_channels` MACs.
 //! Scratch: scalar none; AVX2 three to thirty widened windows of `2 * depth` bytes;
-//! AArch64 a strip of windows, about 16 KiB, twice with i8mm; Armv7-M two windows;
+//! AArch64 a strip of windows, about 16 KiB, twice with i8mm; Armv6-M and Armv7-M two windows;
 //! Armv7E-M two windows, widened and as bytes, and 16 bytes a channel; Helium two to 64 windows of
 //! `depth` bytes and 16 bytes a channel; see [`scratch_bytes`].
 //!
@@ -31,6 +31,8 @@
 
 use crate::{Epilogue, Filter, Geometry, Isa, Layout, Rows, ShapeError, tile_s8};
 
+#[cfg(any(armv6m, armv7m))]
+pub(crate) mod armv6m;
 #[cfg(armv7em)]
 pub(crate) mod armv7em_dsp;
 #[cfg(armv7m)]
@@ -94,6 +96,7 @@ cells! {
     Neon neon on target_arch = "aarch64",
     NeonDotprod neon_dotprod on target_arch = "aarch64",
     NeonI8mm neon_i8mm on target_arch = "aarch64",
+    Armv6m armv6m on armv6m,
     Armv7m armv7m on armv7m,
     Armv7emDsp armv7em_dsp on armv7em,
     Mve mve on mve,

@@ -20,8 +20,8 @@
 //! in place `OutputLen` for a window that cannot and `Scratch` without room for the ring.
 //!
 //! # Cost
-//! `out_height * out_width * out_channels * taps` MACs. Scratch: scalar, AVX2 and AArch64 none, Armv7-M
-//! three padded rows, Armv7E-M about `24 * out_width` bytes, Helium up to 4 KiB or
+//! `out_height * out_width * out_channels * taps` MACs. Scratch: scalar, AVX2 and AArch64 none, Armv6-M
+//! and Armv7-M three padded rows, Armv7E-M about `24 * out_width` bytes, Helium up to 4 KiB or
 //! `64 * stride * out_width` bytes, up to 8 KiB where the map is tall; see [`scratch_bytes`].
 //!
 //! # Source
@@ -29,6 +29,8 @@
 
 use crate::{Epilogue, Filter, Geometry, Isa, Layout, Rows, ShapeError};
 
+#[cfg(any(armv6m, armv7m))]
+pub(crate) mod armv6m;
 #[cfg(armv7em)]
 pub(crate) mod armv7em_dsp;
 #[cfg(armv7m)]
@@ -114,6 +116,7 @@ cells! {
     Avx2 avx2 on target_arch = "x86_64",
     Neon neon on target_arch = "aarch64",
     NeonDotprod neon_dotprod on target_arch = "aarch64",
+    Armv6m armv6m on armv6m,
     Armv7m armv7m on armv7m,
     Armv7emDsp armv7em_dsp on armv7em,
     Mve mve on mve,
@@ -126,7 +129,7 @@ pub const fn layout(isa: Isa, geometry: &Geometry) -> Layout {
     match isa {
         Isa::Scalar | Isa::Armv7emDsp | Isa::Mve => Layout::PLAIN,
         Isa::Avx2 | Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm => EIGHTS,
-        Isa::Armv7m => crate::tile_s8::ARMV7M_LAYOUT,
+        Isa::Armv6m | Isa::Armv7m => crate::tile_s8::ARMV6M_LAYOUT,
     }
 }
 
@@ -151,13 +154,15 @@ pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
             let axes = Axes::of_columns(geometry);
             axes.columns().saturating_mul(64).saturating_mul(axes.steps())
         }
-        Isa::Armv7m if armv7m_has_rows(geometry) => armv7m_row_bytes(geometry).saturating_mul(3),
-        Isa::Armv7emDsp | Isa::Armv7m | Isa::Mve => 0,
+        Isa::Armv6m | Isa::Armv7m if armv6m_has_rows(geometry) => {
+            armv6m_row_bytes(geometry).saturating_mul(3)
+        }
+        Isa::Armv6m | Isa::Armv7m | Isa::Armv7emDsp | Isa::Mve => 0,
     }
 }
 
-/// Whether the Armv7-M cell is written for this window: 3x3, each channel by itself, in fours.
-pub(crate) const fn armv7m_has_rows(geometry: &Geometry) -> bool {
+/// Whether the cells for Armv6-M and Armv7-M are written for this window: 3x3, each channel by itself, in fours.
+pub(crate) const fn armv6m_has_rows(geometry: &Geometry) -> bool {
     let window = geometry.window();
     window.kernel_height == 3
         && window.kernel_width == 3
@@ -168,7 +173,7 @@ pub(crate) const fn armv7m_has_rows(geometry: &Geometry) -> bool {
 }
 
 /// Bytes of a padded row: all columns that the outputs of a row see.
-pub(crate) const fn armv7m_row_bytes(geometry: &Geometry) -> usize {
+pub(crate) const fn armv6m_row_bytes(geometry: &Geometry) -> usize {
     let output = geometry.output();
     let columns = output.width.saturating_sub(1) * geometry.window().stride_width + 3;
     columns.saturating_mul(output.channels)

@@ -16,7 +16,7 @@
 //! other lengths, `ParameterLen` for a table without one entry a channel or an empty clamp.
 //!
 //! # Cost
-//! `depth * channels` MACs. Scratch: scalar and Armv7-M none; AVX2 the widened input, `2 * depth` bytes,
+//! `depth * channels` MACs. Scratch: scalar, Armv6-M and Armv7-M none; AVX2 the widened input, `2 * depth` bytes,
 //! AArch64 `depth`, with i8mm `4 * depth`, Armv7E-M `6 * depth + 16 * channels` bytes, Helium
 //! `16 * channels` bytes.
 //!
@@ -26,6 +26,8 @@
 
 use crate::{Epilogue, Filter, Isa, Layout, ShapeError, tile_s8};
 
+#[cfg(any(armv6m, armv7m))]
+pub(crate) mod armv6m;
 #[cfg(armv7em)]
 pub(crate) mod armv7em_dsp;
 #[cfg(armv7m)]
@@ -87,6 +89,7 @@ cells! {
     Neon neon on target_arch = "aarch64",
     NeonDotprod neon_dotprod on target_arch = "aarch64",
     NeonI8mm neon_i8mm on target_arch = "aarch64",
+    Armv6m armv6m on armv6m,
     Armv7m armv7m on armv7m,
     Armv7emDsp armv7em_dsp on armv7em,
     Mve mve on mve,

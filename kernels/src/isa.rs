@@ -8,6 +8,8 @@ macro_rules! routine {
 
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod aarch64;
+#[cfg(any(armv6m, armv7m))]
+pub(crate) mod armv6m;
 #[cfg(armv7em)]
 pub(crate) mod armv7em;
 #[cfg(armv7m)]
@@ -33,6 +35,7 @@ macro_rules! for_each_isa {
             Neon neon
             NeonDotprod neon_dotprod
             NeonI8mm neon_i8mm
+            Armv6m armv6m
             Armv7m armv7m
             Armv7emDsp armv7em_dsp
             Mve mve
@@ -73,6 +76,8 @@ pub enum Isa {
     NeonDotprod,
     /// AArch64 with `SDOT` and `SMMLA`: Armv8.6.
     NeonI8mm,
+    /// Armv6-M: Cortex-M0 and M0+.
+    Armv6m,
     /// Armv7-M: Cortex-M3.
     Armv7m,
     /// Armv7E-M: Cortex-M4 and M7, and Armv8-M with the DSP extension.
@@ -95,7 +100,9 @@ impl Isa {
     pub const fn plainer(self) -> Option<Self> {
         match self {
             Self::Scalar => None,
-            Self::Avx2 | Self::Neon | Self::Armv7m | Self::Armv7emDsp => Some(Self::Scalar),
+            Self::Avx2 | Self::Neon | Self::Armv6m | Self::Armv7m | Self::Armv7emDsp => {
+                Some(Self::Scalar)
+            }
             Self::NeonDotprod => Some(Self::Neon),
             Self::NeonI8mm => Some(Self::NeonDotprod),
             Self::Mve => Some(Self::Armv7emDsp),
@@ -146,6 +153,7 @@ impl Isa {
                 target_feature = "dotprod",
                 target_feature = "i8mm"
             )),
+            Self::Armv6m => cfg!(armv6m),
             Self::Armv7m => cfg!(armv7m),
             Self::Armv7emDsp => cfg!(armv7em),
             Self::Mve => cfg!(mve),

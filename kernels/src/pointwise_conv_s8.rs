@@ -18,7 +18,7 @@
 //! channel or an empty clamp.
 //!
 //! # Cost
-//! `pixels * in_channels * out_channels` MACs. Scratch: scalar and Armv7-M none; AVX2 a strip of
+//! `pixels * in_channels * out_channels` MACs. Scratch: scalar, Armv6-M and Armv7-M none; AVX2 a strip of
 //! widened pixels, about 1 KiB up to 85 input channels and `12 * in_channels` bytes above; AArch64
 //! a strip of about 16 KiB, twice with i8mm; Armv7E-M `6 * in_channels + 16 * out_channels` bytes,
 //! Helium the latter part only, see [`scratch_bytes`].
@@ -28,6 +28,8 @@
 
 use crate::{Epilogue, Filter, Isa, Layout, ShapeError, tile_s8};
 
+#[cfg(any(armv6m, armv7m))]
+pub(crate) mod armv6m;
 #[cfg(armv7em)]
 pub(crate) mod armv7em_dsp;
 #[cfg(armv7m)]
@@ -89,6 +91,7 @@ cells! {
     Neon neon on target_arch = "aarch64",
     NeonDotprod neon_dotprod on target_arch = "aarch64",
     NeonI8mm neon_i8mm on target_arch = "aarch64",
+    Armv6m armv6m on armv6m,
     Armv7m armv7m on armv7m,
     Armv7emDsp armv7em_dsp on armv7em,
     Mve mve on mve,
@@ -108,7 +111,7 @@ pub const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> usize {
         // Pixels are read as they lie.
         Isa::Mve => tile_s8::vector_scratch_bytes(isa, channels, depth),
         // Reads its pixels where they are.
-        Isa::Armv7m => 0,
+        Isa::Armv6m | Isa::Armv7m => 0,
         _ => tile_s8::scratch_bytes(isa, channels, depth),
     }
 }

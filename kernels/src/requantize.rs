@@ -5,9 +5,9 @@
 
 use crate::{Isa, ShapeError};
 
+#[cfg(any(armv6m, armv7m))]
+pub(crate) mod armv6m;
 pub(crate) mod armv7em_dsp;
-#[cfg(armv7m)]
-pub(crate) mod armv7m;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 pub(crate) mod mve;

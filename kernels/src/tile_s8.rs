@@ -3,10 +3,10 @@
 
 use crate::{Epilogue, Filter, Isa, Layout};
 
+#[cfg(any(armv6m, armv7m))]
+pub(crate) mod armv6m;
 #[cfg(armv7em)]
 pub(crate) mod armv7em_dsp;
-#[cfg(armv7m)]
-pub(crate) mod armv7m;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(mve)]
@@ -26,7 +26,7 @@ pub(crate) const fn layout(isa: Isa) -> Layout {
         Isa::Neon => NEON_LAYOUT,
         Isa::NeonDotprod => NEON_DOTPROD_LAYOUT,
         Isa::NeonI8mm => NEON_I8MM_LAYOUT,
-        Isa::Armv7m => ARMV7M_LAYOUT,
+        Isa::Armv6m | Isa::Armv7m => ARMV6M_LAYOUT,
         Isa::Armv7emDsp => Layout::WOVEN,
         Isa::Mve => MVE_LAYOUT,
     }
@@ -39,7 +39,7 @@ pub(crate) const AVX2_LAYOUT: Layout = match Layout::new(8, 2) {
 };
 
 /// Four channels side by side, step after step.
-pub(crate) const ARMV7M_LAYOUT: Layout = match Layout::new(4, 1) {
+pub(crate) const ARMV6M_LAYOUT: Layout = match Layout::new(4, 1) {
     Ok(layout) => layout,
     Err(_) => Layout::PLAIN,
 };
@@ -69,7 +69,7 @@ pub(crate) const NEON_I8MM_LAYOUT: Layout = match Layout::new(8, 8) {
 pub(crate) const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> usize {
     match isa {
         Isa::Scalar => 0,
-        Isa::Armv7m => depth.saturating_mul(2),
+        Isa::Armv6m | Isa::Armv7m => depth.saturating_mul(2),
         Isa::Avx2 => {
             let row = row_bytes(depth);
             // A tile of six pixels, of three where that alone keeps within the strip; short
@@ -98,7 +98,7 @@ pub(crate) const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> us
 /// Scratch of a single pixel.
 pub(crate) const fn vector_scratch_bytes(isa: Isa, channels: usize, depth: usize) -> usize {
     match isa {
-        Isa::Scalar | Isa::Armv7m => 0,
+        Isa::Scalar | Isa::Armv6m | Isa::Armv7m => 0,
         Isa::Avx2 => row_bytes(depth).saturating_add(AVX2_SLACK),
         Isa::Neon | Isa::NeonDotprod => neon_row_bytes(depth).saturating_add(NEON_SLACK),
         // A row, and one twice over.

@@ -68,7 +68,7 @@ fn tests() -> Result<(), String> {
 /// Cortex-M4, whose instructions an Armv7-A has as well, and on those of AArch64, on four processors
 /// with more and more of its instructions.
 fn arm_tests(steps: &mut Steps) -> Result<(), String> {
-    const ARMV7: &[(&str, &str)] = &[("max", "Armv7m,Armv7emDsp")];
+    const ARMV7: &[(&str, &str)] = &[("max", "Armv6m,Armv7m,Armv7emDsp")];
     const AARCH64: &[(&str, &str)] = &[
         ("cortex-a53", "Neon"),
         ("cortex-a72", "Neon"),

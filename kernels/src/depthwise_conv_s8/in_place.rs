@@ -58,7 +58,7 @@ pub const fn in_place_scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
         // Reads every channel into its planes or columns before it writes it.
         Isa::Armv7emDsp | Isa::Mve if super::armv7em_has_planes(geometry) => larger(ring, own),
         // Its own is a ring.
-        Isa::Armv7m if super::armv7m_has_rows(geometry) => larger(ring, own),
+        Isa::Armv6m | Isa::Armv7m if super::armv6m_has_rows(geometry) => larger(ring, own),
         _ => ring.saturating_add(own),
     }
 }

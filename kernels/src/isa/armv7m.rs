@@ -3,10 +3,8 @@
 #![allow(unsafe_code, reason = "the leaves of an instruction set")]
 
 use core::arch::naked_asm;
-use core::marker::PhantomData;
 
-/// Sums of four channels of the first pixel, then of the second.
-pub(crate) type Sums = [[i32; 4]; 2];
+use super::armv6m::{Core, Sums};
 
 /// A depth step of two pixels and four channels: 8 products.
 macro_rules! step {
@@ -30,22 +28,54 @@ macro_rules! step {
     };
 }
 
-/// Adds the products of two pixels with four channels to `sums`, until one of the three ends.
-#[inline]
-pub(crate) fn multiply(first: &[i8], second: &[i8], weights: &[[i8; 4]], sums: &mut Sums) {
-    let steps = weights.len().min(first.len()).min(second.len());
-    let weights = weights.as_ptr().cast();
-    // SAFETY: pixels and weights hold `steps` steps.
-    unsafe { multiply_steps(first.as_ptr(), second.as_ptr(), weights, steps, sums) }
+/// Cortex-M3.
+pub(crate) struct Armv7m;
+
+impl Core for Armv7m {
+    #[inline]
+    unsafe fn multiply(
+        first: *const i8,
+        second: *const i8,
+        weights: *const i32,
+        steps: usize,
+        sums: &mut Sums,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { multiply_steps(first, second, weights, steps, sums) }
+    }
+
+    #[inline]
+    fn rescale(
+        sums: &mut Sums,
+        bias: &[i32; 4],
+        multiplier: &[i32; 4],
+        shift: &[i8; 4],
+        zero_point: i32,
+    ) {
+        // SAFETY: all of them hold four channels.
+        unsafe { rescale_sums(sums, bias, multiplier, shift, zero_point) }
+    }
+
+    #[inline]
+    unsafe fn depthwise(
+        rows: &[*const i8; 3],
+        stride: usize,
+        sums: &mut [i32; 4],
+        weights: &[[i8; 4]; 9],
+        start: usize,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { depthwise_taps(rows, stride, sums, weights, start) }
+    }
 }
 
 /// # Safety
-/// `steps` steps behind each pointer, of 1, 1 and 4 bytes.
+/// `steps` steps behind each pointer.
 #[unsafe(naked)]
 unsafe extern "C" fn multiply_steps(
     first: *const i8,
     second: *const i8,
-    weights: *const i8,
+    weights: *const i32,
     steps: usize,
     sums: &mut Sums,
 ) {
@@ -89,24 +119,6 @@ unsafe extern "C" fn multiply_steps(
     )
 }
 
-/// Rescales the sums of both pixels as `tflite` does, adds the zero point, saturates to int8: four
-/// outputs of either pixel. Every shift lies in `-31..=-1`.
-///
-/// Floors nest: for a shift to the right by `r` both roundings are
-/// `floor((x * m + 2^30 + 2^(30 + r) - [x < 0] * 2^31) / 2^(31 + r))`.
-#[inline]
-pub(crate) fn rescale(
-    sums: &mut Sums,
-    bias: &[i32; 4],
-    multiplier: &[i32; 4],
-    shift: &[i8; 4],
-    zero_point: i32,
-) -> [[i8; 4]; 2] {
-    // SAFETY: all of them hold four channels.
-    unsafe { rescale_sums(sums, bias, multiplier, shift, zero_point) }
-    sums.map(|[first, ..]| first.to_le_bytes().map(u8::cast_signed))
-}
-
 /// A pixel's sum, `$place` bytes from r0. Its output goes `$place` bytes from r10, where the first
 /// sums were.
 macro_rules! rescale {
@@ -132,8 +144,6 @@ macro_rules! rescale {
     };
 }
 
-/// Leaves the outputs of either pixel in the bytes of its first sum.
-///
 /// # Safety
 /// None but the references.
 #[unsafe(naked)]
@@ -188,38 +198,6 @@ macro_rules! tap {
             "mla r7, r8, r9, r7\n",
         )
     };
-}
-
-/// Three rows.
-pub(crate) struct Rows<'a> {
-    starts: [*const i8; 3],
-    /// What the shortest one has.
-    len: usize,
-    borrowed: PhantomData<&'a [i8]>,
-}
-
-impl<'a> Rows<'a> {
-    pub(crate) fn new(rows: [&'a [i8]; 3]) -> Self {
-        let len = rows.iter().fold(usize::MAX, |len, row| len.min(row.len()));
-        Self { starts: rows.map(<[i8]>::as_ptr), len, borrowed: PhantomData }
-    }
-
-    /// Sums of the 3x3 taps of four channels: pixels from byte `start` of the rows on, `stride`
-    /// bytes apart. Zeros when the rows are shorter than that.
-    #[inline]
-    pub(crate) fn depthwise(
-        &self,
-        start: usize,
-        stride: usize,
-        weights: &[[i8; 4]; 9],
-    ) -> [i32; 4] {
-        let mut sums = [0; 4];
-        if start + 2 * stride + 4 <= self.len {
-            // SAFETY: every row holds three pixels of which four channels are read.
-            unsafe { depthwise_taps(&self.starts, stride, &mut sums, weights, start) }
-        }
-        sums
-    }
 }
 
 /// # Safety

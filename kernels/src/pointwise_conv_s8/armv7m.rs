@@ -1,13 +1,9 @@
-//! Armv7-M: pairs of pixels through the shared tiles.
+//! Armv7-M: as Armv6-M, with the products of its own.
 
 use super::Args;
-use crate::tile_s8::armv7m::Tiles;
+use crate::isa::armv7m::Armv7m;
 
-/// Same bits as scalar, which also takes over when the layout is another's.
+/// Same bits as scalar, which also takes over where Armv6-M's cell lets it.
 pub(crate) fn run(args: &mut Args<'_>) {
-    let op = &mut args.0;
-    match Tiles::new(&op.filter, op.epilogue) {
-        Some(tiles) => tiles.run(op.input, op.output),
-        None => super::scalar::run(args),
-    }
+    super::armv6m::run_on::<Armv7m>(args);
 }
