@@ -27,7 +27,8 @@ pub(crate) trait Core {
     );
 
     /// Rescales the sums of both pixels as `tflite` does, adds the zero point, saturates to int8 and
-    /// leaves the outputs of either pixel in the bytes of its first sum. Every shift lies in `-31..=-1`.
+    /// leaves the outputs of either pixel in the bytes of its first sum. Every shift lies in `-31..=-1`,
+    /// and no multiplier is negative: the engine refuses those.
     ///
     /// Floors nest: for a shift to the right by `r` both roundings are
     /// `floor((x * m + 2^30 + 2^(30 + r) - [x < 0] * 2^31) / 2^(31 + r))`.
