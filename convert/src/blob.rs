@@ -94,6 +94,9 @@ pub enum BlobError {
         /// What it lacks.
         isa: Isa,
     },
+    /// It came without a rule, and none was chosen.
+    #[error("the blob does not say how pictures become its input; give --preprocess")]
+    NoPreprocess,
     /// Too many threads.
     #[error(transparent)]
     Threads(#[from] ThreadsError),
@@ -199,6 +202,14 @@ impl Blob {
     #[must_use]
     pub fn preprocess(&self) -> Option<&Preprocess> {
         self.preprocess.as_ref()
+    }
+
+    /// How pictures become its input: as `chosen`, else as it says itself.
+    ///
+    /// # Errors
+    /// [`BlobError::NoPreprocess`] when neither says it.
+    pub fn preprocess_or(&self, chosen: Option<Preprocess>) -> Result<Preprocess, BlobError> {
+        chosen.or(self.preprocess).ok_or(BlobError::NoPreprocess)
     }
 
     /// The operations and the contract that it uses, as features of the crate `mote-engine`, and the

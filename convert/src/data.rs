@@ -283,7 +283,7 @@ impl<'a> Form<'a> {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("csv") => Ok(Self::Table(path.into())),
             Some("npy") => Ok(Self::Tensor(path)),
-            _ if folder::is_picture(path) => Ok(Self::Picture(path)),
+            _ if Picture::is_named(path) => Ok(Self::Picture(path)),
             _ => Err(DataError::NothingFound { path: path.into() }),
         }
     }

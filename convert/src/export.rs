@@ -74,7 +74,8 @@ pub fn export(
         .ok()
         .filter(|engine| engine.join("Cargo.toml").is_file())
         .ok_or_else(|| ExportError::NoEngine(engine.to_owned()))?;
-    let facts = Facts::new(blob, name, &engine);
+    let features = blob.features(None);
+    let facts = Facts::new(blob, &features, name, &engine);
     let mut files = vec![PathBuf::from("model.mote")];
     write(folder, &files[0], blob.bytes())?;
     for (file, template) in templates(language) {
@@ -86,7 +87,7 @@ pub fn export(
         }
         files.push(file);
     }
-    Ok(Exported { files, features: blob.features(None) })
+    Ok(Exported { files, features })
 }
 
 /// The name of a file as a name of the two languages: `My Person-2.mote` becomes `my_person_2`.

@@ -319,11 +319,19 @@ fn io_error(doing: impl FnOnce() -> String) -> impl FnOnce(io::Error) -> FlashEr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::Target;
 
     #[test]
     fn an_unknown_board_lists_the_boards() {
         let error = board("toaster").expect_err("there is no such board").to_string();
         assert!(error.contains("toaster") && error.contains("mps2-an386"), "{error}");
+    }
+
+    #[test]
+    fn every_board_has_a_target() {
+        for board in BOARDS {
+            assert!(Target::from_name(board.target).is_some(), "{}", board.name);
+        }
     }
 
     #[test]

@@ -20,6 +20,15 @@ impl Picture {
     /// File name extensions (in lower case) that a folder of pictures is searched for.
     pub const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "png", "bmp", "webp"];
 
+    /// Whether the name of a file is that of a picture.
+    #[must_use]
+    pub fn is_named(path: &Path) -> bool {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        extension.is_some_and(|extension| {
+            Self::EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension))
+        })
+    }
+
     /// The longest file that is read.
     pub(crate) const MAX_FILE_BYTES: u64 = 128 << 20;
 

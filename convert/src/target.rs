@@ -1,6 +1,7 @@
 //! The machines that a blob can be packed for.
 
 use mote_kernels::Isa;
+use thiserror::Error;
 
 /// A machine that a user names with `--target`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,15 +52,6 @@ impl Target {
         !matches!(self.name, "cortex-m0plus" | "cortex-m3")
     }
 
-    /// The target of a processor in words, such as `STM32F446, Cortex-M4F`: the longest name of a target
-    /// in it.
-    #[must_use]
-    pub fn of_chip(chip: &str) -> Option<Self> {
-        let chip = chip.to_lowercase();
-        let named = TARGETS.iter().filter(|target| chip.contains(target.name));
-        named.max_by_key(|target| target.name.len()).copied()
-    }
-
     /// The plainest target whose kernels are the fastest on this machine.
     #[must_use]
     pub fn host() -> Self {
@@ -67,15 +59,20 @@ impl Target {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::Target;
+/// A name that no instruction set has.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("unknown instruction set `{0}`; known: {known}", known = known().join(", "))]
+pub struct UnknownIsa(String);
 
-    #[test]
-    fn a_chip_has_the_target_of_the_longest_name() {
-        let name = |chip| Target::of_chip(chip).map(|target| target.name);
-        assert_eq!(name("STM32F446, Cortex-M4F"), Some("cortex-m4"));
-        assert_eq!(name("RP2350, Cortex-M33"), Some("cortex-m33"));
-        assert_eq!(name("an 8051"), None);
-    }
+fn known() -> Vec<&'static str> {
+    Isa::ALL.iter().map(|isa| isa.name()).collect()
+}
+
+/// The instruction set called `name`; the fastest one of this machine where none is named.
+///
+/// # Errors
+/// [`UnknownIsa`].
+pub fn isa(name: Option<&str>) -> Result<Isa, UnknownIsa> {
+    let Some(name) = name else { return Ok(Isa::best()) };
+    Isa::from_name(name).ok_or_else(|| UnknownIsa(name.to_owned()))
 }

@@ -64,7 +64,6 @@ impl<'m, 'a> Session<'m, 'a> {
     #[cfg(feature = "threads")]
     #[must_use]
     pub fn with_threads(mut self, threads: &'a mut Threads) -> Self {
-        threads.fit(&self.model);
         self.threads = Some(threads);
         self
     }

@@ -3,7 +3,6 @@
 extern crate std;
 
 use crate::error::ThreadsError;
-use crate::model::Model;
 use crate::ops::{Op, Parts, Place, Windows};
 use core::num::NonZeroUsize;
 use mote_kernels::{Kernels, ShapeError};
@@ -48,17 +47,6 @@ impl Threads {
         1 + self.scratch.len()
     }
 
-    /// Makes room for the operations of `model`.
-    pub(crate) fn fit(&mut self, model: &Model<'_>) {
-        for op in (0..model.op_count()).filter_map(|index| model.op(index)) {
-            if let Some((place, _)) = op.shared() {
-                self.copy.grow(place.copy_bytes());
-                let bytes = op.scratch().len();
-                self.scratch.iter_mut().for_each(|scratch| scratch.grow(bytes));
-            }
-        }
-    }
-
     pub(crate) fn run(
         &mut self,
         op: &Op<'_>,
@@ -82,7 +70,8 @@ impl Threads {
         arena: &mut [i8],
     ) -> Result<(), ShapeError> {
         let threads = self.count();
-        let Windows { input, output, scratch } = place.split_from(arena, self.copy.bytes())?;
+        let copy = self.copy.room_for(place.copy_bytes());
+        let Windows { input, output, scratch } = place.split_from(arena, copy)?;
         let (Parts::Rows(count) | Parts::Pixels(count)) = parts;
         let share = count.div_ceil(threads);
         let piece = |bytes: usize| share * bytes.checked_div(count).unwrap_or(0).max(1);
@@ -103,7 +92,7 @@ impl Threads {
         let first = pieces.next();
         self.pool.in_place_scope(|scope| {
             for ((index, output), scratch) in pieces.zip(&mut self.scratch) {
-                let scratch = scratch.bytes().get_mut(..scratch_bytes).unwrap_or(&mut []);
+                let scratch = scratch.room_for(scratch_bytes);
                 scope.spawn(move |_| run(index, output, scratch));
             }
             if let Some((index, output)) = first {
@@ -122,14 +111,12 @@ const WORTH_SHARING: u64 = 100_000;
 struct Buffer(Vec<u128>);
 
 impl Buffer {
-    fn grow(&mut self, bytes: usize) {
+    /// So many of them, allocated where an operation first wants them.
+    fn room_for(&mut self, bytes: usize) -> &mut [i8] {
         let len = bytes.div_ceil(size_of::<u128>());
         if self.0.len() < len {
             self.0.resize(len, 0);
         }
-    }
-
-    fn bytes(&mut self) -> &mut [i8] {
-        bytemuck::cast_slice_mut(&mut self.0)
+        bytemuck::cast_slice_mut(&mut self.0).get_mut(..bytes).unwrap_or(&mut [])
     }
 }

@@ -163,11 +163,7 @@ pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
 
 /// Whether the cells for Armv6-M and Armv7-M are written for this window: 3x3, each channel by itself, in fours.
 pub(crate) const fn armv6m_has_rows(geometry: &Geometry) -> bool {
-    let window = geometry.window();
-    window.kernel_height == 3
-        && window.kernel_width == 3
-        && window.dilation_height == 1
-        && window.dilation_width == 1
+    geometry.window().is_plain_3x3()
         && geometry.input().channels == geometry.output().channels
         && geometry.input().channels.is_multiple_of(4)
 }
@@ -181,12 +177,8 @@ pub(crate) const fn armv6m_row_bytes(geometry: &Geometry) -> usize {
 
 /// Whether the other cells for Cortex-M are written for this window: 3x3, each channel by itself.
 pub(crate) const fn armv7em_has_planes(geometry: &Geometry) -> bool {
-    let window = geometry.window();
-    window.kernel_height == 3
-        && window.kernel_width == 3
-        && window.dilation_height == 1
-        && window.dilation_width == 1
-        && window.stride_width <= 2
+    geometry.window().is_plain_3x3()
+        && geometry.window().stride_width <= 2
         && geometry.input().channels == geometry.output().channels
 }
 

@@ -94,6 +94,14 @@ impl Window {
         self.kernel_height * self.kernel_width
     }
 
+    /// Whether it is 3x3 without gaps, what most depthwise tiles are written for.
+    pub(crate) const fn is_plain_3x3(&self) -> bool {
+        self.kernel_height == 3
+            && self.kernel_width == 3
+            && self.dilation_height == 1
+            && self.dilation_width == 1
+    }
+
     /// Input rows from the first tap to the last, both included.
     #[must_use]
     pub const fn span_height(&self) -> usize {

@@ -52,6 +52,8 @@ mod geometry;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod im2col_s8;
 mod isa;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod pool_f16;
 mod requantize;
 #[macro_use]
 mod table;

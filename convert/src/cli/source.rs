@@ -19,6 +19,7 @@ use crate::graph::Graph;
 use crate::import;
 use crate::npy::Values;
 use crate::preprocess::Preprocess;
+use crate::target;
 
 /// What a MODEL|BLOB argument names.
 #[derive(Debug)]
@@ -63,11 +64,7 @@ pub(super) fn open_model(path: &Path) -> anyhow::Result<Graph> {
 
 /// `--isa`.
 pub(super) fn isa(name: Option<&str>) -> anyhow::Result<Isa> {
-    let Some(name) = name else { return Ok(Isa::best()) };
-    Isa::from_name(name).ok_or_else(|| {
-        let known: Vec<&str> = Isa::ALL.iter().map(|isa| isa.name()).collect();
-        Usage(format!("unknown instruction set `{name}`; known: {}", known.join(", "))).into()
-    })
+    target::isa(name).map_err(|error| Usage(error.to_string()).into())
 }
 
 /// Flags of the commands that read labelled data.
@@ -132,9 +129,7 @@ impl Feed {
 
     pub(super) fn for_blob(blob: &Blob, flag: Option<Preprocess>) -> anyhow::Result<Self> {
         let shape = blob.input().shape;
-        let preprocess = flag
-            .or(blob.preprocess().copied())
-            .context("the blob does not say how pictures become its input; give --preprocess")?;
+        let preprocess = blob.preprocess_or(flag)?;
         let len = blob.input().len();
         Self::with_shape(preprocess, shape.height, shape.width, len)
     }

@@ -30,14 +30,6 @@ pub(super) fn splits(path: &Path) -> Result<Vec<String>, DataError> {
     split_folders(path, &Listing::of(path)?)
 }
 
-/// Whether the name is that of a picture.
-pub(super) fn is_picture(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|extension| {
-        Picture::EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension))
-    })
-}
-
 fn open_listing(
     path: &Path,
     listing: &Listing,
@@ -115,7 +107,7 @@ impl Listing {
             }
             if entry.is_dir() {
                 listing.folders.push(name.into());
-            } else if is_picture(&entry) {
+            } else if Picture::is_named(&entry) {
                 listing.pictures.push(name.into());
             }
         }

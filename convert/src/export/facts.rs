@@ -8,12 +8,11 @@ use crate::blob::Blob;
 pub(super) struct Facts(Vec<(&'static str, String)>);
 
 impl Facts {
-    pub(super) fn new(blob: &Blob, name: &str, engine: &Path) -> Self {
+    pub(super) fn new(blob: &Blob, features: &[&str], name: &str, engine: &Path) -> Self {
         let (input, output) = (blob.input(), blob.output());
         let shape = input.shape;
         let labels = blob.labels();
-        let features: Vec<String> =
-            blob.features(None).iter().map(|feature| quoted(feature)).collect();
+        let features: Vec<String> = features.iter().map(|feature| quoted(feature)).collect();
         Self(vec![
             ("name", name.to_owned()),
             ("NAME", name.to_uppercase()),

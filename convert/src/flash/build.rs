@@ -50,7 +50,7 @@ impl Workshop {
             .map_err(io_error(|| format!("lock {}", lock.display())))?;
         Ok(Self {
             board: board.name,
-            isa: Target::of_chip(board.chip).map(|target| target.isa),
+            isa: Target::from_name(board.target).map(|target| target.isa),
             sources,
             target,
             triple: board.triple,

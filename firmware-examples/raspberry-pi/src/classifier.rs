@@ -8,6 +8,7 @@ use anyhow::{Context, anyhow};
 use mote_convert::blob::{Blob, Class, Runner};
 use mote_convert::picture::Picture;
 use mote_convert::preprocess::Preprocess;
+use mote_convert::target;
 use mote_engine::{Isa, Observer, Op, OpKind};
 use serde::Serialize;
 
@@ -63,16 +64,7 @@ impl<'b> Classifier<'b> {
     ) -> anyhow::Result<Self> {
         let threads = threads.or_else(|| std::thread::available_parallelism().ok());
         let threads = threads.unwrap_or(NonZeroUsize::MIN);
-        let isa = match isa {
-            None => Isa::best(),
-            Some(name) => Isa::from_name(name).ok_or_else(|| {
-                let known: Vec<&str> = Isa::ALL.iter().map(|isa| isa.name()).collect();
-                anyhow!("unknown instruction set `{name}`; known: {}", known.join(", "))
-            })?,
-        };
-        let preprocess = preprocess
-            .or(blob.preprocess().copied())
-            .context("the blob does not say how pictures become its input; give --preprocess")?;
+        let (isa, preprocess) = (target::isa(isa)?, blob.preprocess_or(preprocess)?);
         let shape = blob.input().shape;
         let channels = preprocess.channels.count();
         if channels != shape.channels {

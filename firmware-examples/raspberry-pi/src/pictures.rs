@@ -55,16 +55,9 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     for (path, kind) in paths {
         if kind.is_dir() {
             collect(&path, files)?;
-        } else if is_picture(&path) {
+        } else if Picture::is_named(&path) {
             files.push(path);
         }
     }
     Ok(())
-}
-
-fn is_picture(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|extension| {
-        Picture::EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension))
-    })
 }

@@ -22,9 +22,8 @@ pub(crate) fn run(args: &mut Args<'_>) {
     };
     let op = &mut args.0;
     let (shape, window) = (op.geometry.output(), op.geometry.window());
-    let plain = window.dilation_height == 1 && window.dilation_width == 1;
     let (taps, multiplier) = (window.taps(), shape.channels / op.geometry.input().channels.max(1));
-    let is_3x3 = plain && window.kernel_height == 3 && window.kernel_width == 3 && multiplier == 1;
+    let is_3x3 = window.is_plain_3x3() && multiplier == 1;
     // Some rows for each block of channels, as many as the nearest cache holds.
     let row_len = shape.row_len().max(1);
     let rows = (NEAR / row_len).max(1);

@@ -5,7 +5,7 @@ use super::neon_dotprod::dots;
 use super::{Args, EIGHTS, Operands};
 use crate::isa::aarch64::{Columns, StridedMut, load_8, load_up_to_8, store_up_to_8};
 use crate::requantize::neon::{Narrow, Scale, with_scale};
-use crate::{Geometry, Rows, after, after_mut};
+use crate::{Rows, after, after_mut};
 use core::arch::aarch64::*;
 
 /// Same bits as scalar, which also takes over when the layout is another's.
@@ -58,7 +58,7 @@ fn rows<const DOTS: bool>(args: &mut Args<'_>) {
 fn blocks<const DOTS: bool, const K: u8>(op: &Operands<'_>, input: Rows<'_>, output: &mut [i8]) {
     let (shape, window) = (op.geometry.output(), op.geometry.window());
     let (taps, multiplier) = (window.taps(), shape.channels / op.geometry.input().channels.max(1));
-    let is_3x3 = is_3x3(&op.geometry) && multiplier == 1;
+    let is_3x3 = window.is_plain_3x3() && window.stride_width <= 2 && multiplier == 1;
     // Rows of output that are computed together: those that share two rows of the input.
     let step = if window.stride_height == 1 && window.stride_width == 1 { 2 } else { 1 };
     // Some of those for each block of channels, as many as the nearest cache holds.
@@ -102,16 +102,6 @@ struct Work<'a> {
 
 /// Bytes of output that are computed for a block of channels before the next block is.
 const NEAR: usize = 8 << 10;
-
-/// Windows that the tiles are written for.
-fn is_3x3(geometry: &Geometry) -> bool {
-    let window = geometry.window();
-    window.kernel_height == 3
-        && window.kernel_width == 3
-        && window.dilation_height == 1
-        && window.dilation_width == 1
-        && window.stride_width <= 2
-}
 
 /// Eight channels.
 #[derive(Clone, Copy)]

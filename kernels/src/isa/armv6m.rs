@@ -18,7 +18,7 @@ pub(crate) trait Core {
     ///
     /// # Safety
     /// `steps` steps behind each pointer.
-    unsafe fn multiply(
+    unsafe extern "C" fn multiply(
         first: *const i8,
         second: *const i8,
         weights: *const i32,
@@ -32,7 +32,7 @@ pub(crate) trait Core {
     ///
     /// Floors nest: for a shift to the right by `r` both roundings are
     /// `floor((x * m + 2^30 + 2^(30 + r) - [x < 0] * 2^31) / 2^(31 + r))`.
-    fn rescale(
+    extern "C" fn rescale(
         sums: &mut Sums,
         bias: &[i32; 4],
         multiplier: &[i32; 4],
@@ -44,7 +44,7 @@ pub(crate) trait Core {
     ///
     /// # Safety
     /// Three pixels, `stride` bytes apart, of four bytes `start` bytes behind each of `rows`.
-    unsafe fn depthwise(
+    unsafe extern "C" fn depthwise(
         rows: &[*const i8; 3],
         stride: usize,
         sums: &mut [i32; 4],
@@ -91,52 +91,6 @@ impl<'a> Rows<'a> {
             unsafe { C::depthwise(&self.starts, stride, &mut sums, weights, start) }
         }
         sums
-    }
-}
-
-/// Cortex-M0 and M0+.
-pub(crate) struct Armv6m;
-
-impl Core for Armv6m {
-    #[inline]
-    unsafe fn multiply(
-        first: *const i8,
-        second: *const i8,
-        weights: *const i32,
-        steps: usize,
-        sums: &mut Sums,
-    ) {
-        let [of_first, of_second] = sums;
-        // SAFETY: the caller's promise.
-        unsafe { multiply_pixel(first, weights, steps, of_first) }
-        if second != first {
-            // SAFETY: the caller's promise.
-            unsafe { multiply_pixel(second, weights, steps, of_second) }
-        }
-    }
-
-    #[inline]
-    fn rescale(
-        sums: &mut Sums,
-        bias: &[i32; 4],
-        multiplier: &[i32; 4],
-        shift: &[i8; 4],
-        zero_point: i32,
-    ) {
-        // SAFETY: all of them hold four channels.
-        unsafe { rescale_sums(sums, bias, multiplier, shift, zero_point) }
-    }
-
-    #[inline]
-    unsafe fn depthwise(
-        rows: &[*const i8; 3],
-        stride: usize,
-        sums: &mut [i32; 4],
-        weights: &[[i8; 4]; 9],
-        start: usize,
-    ) {
-        // SAFETY: the caller's promise.
-        unsafe { depthwise_taps(rows, stride, sums, weights, start) }
     }
 }
 
@@ -261,76 +215,6 @@ macro_rules! rescale {
     };
 }
 
-/// # Safety
-/// None but the references.
-#[unsafe(naked)]
-unsafe extern "C" fn rescale_sums(
-    sums: &mut Sums,
-    bias: &[i32; 4],
-    multiplier: &[i32; 4],
-    shift: &[i8; 4],
-    zero_point: i32,
-) {
-    naked_asm!(
-        "push {{r4, r5, r6, r7, lr}}",
-        "mov r4, r8",
-        "mov r5, r9",
-        "mov r6, r10",
-        "mov r7, r11",
-        "push {{r4, r5, r6, r7}}",
-        "push {{r0, r1, r2, r3}}",
-        "ldr r4, [sp, #52]",
-        "mov r12, r4",
-        "movs r4, #0",
-        "2:",
-        "mov lr, r4",
-        // This channel's sum, multiplier and shift.
-        "ldr r3, [sp]",
-        "lsls r4, r4, #2",
-        "adds r3, r3, r4",
-        "ldr r1, [sp, #8]",
-        "ldmia r1!, {{r4}}",
-        "str r1, [sp, #8]",
-        "mov r11, r4",
-        "ldr r1, [sp, #12]",
-        "movs r2, #0",
-        "ldrsb r4, [r1, r2]",
-        "adds r1, r1, #1",
-        "str r1, [sp, #12]",
-        "rsbs r4, r4, #0",
-        // What is added before the floor: lower and upper word.
-        "movs r5, #1",
-        "lsls r5, r5, #30",
-        "movs r6, r5",
-        "lsls r6, r4",
-        "adds r6, r6, r5",
-        "mov r8, r6",
-        "movs r7, #32",
-        "subs r7, r7, r4",
-        "lsrs r5, r7",
-        "mov r9, r5",
-        "subs r4, r4, #1",
-        "mov r10, r4",
-        rescale!("0"),
-        rescale!("16"),
-        "ldr r1, [sp, #4]",
-        "adds r1, r1, #4",
-        "str r1, [sp, #4]",
-        "adds r4, r4, #1",
-        "cmp r4, #4",
-        "beq 3f",
-        "b 2b",
-        "3:",
-        "add sp, #16",
-        "pop {{r4, r5, r6, r7}}",
-        "mov r8, r4",
-        "mov r9, r5",
-        "mov r10, r6",
-        "mov r11, r7",
-        "pop {{r4, r5, r6, r7, pc}}",
-    )
-}
-
 /// A tap of the channel r6: the pixel at r0, the weights at r3.
 macro_rules! tap {
     () => {
@@ -344,61 +228,149 @@ macro_rules! tap {
     };
 }
 
-/// # Safety
-/// Three pixels, `stride` bytes apart, of four bytes `start` bytes behind each of `rows`.
-#[unsafe(naked)]
-unsafe extern "C" fn depthwise_taps(
-    rows: &[*const i8; 3],
-    stride: usize,
-    sums: &mut [i32; 4],
-    weights: &[[i8; 4]; 9],
-    start: usize,
-) {
-    naked_asm!(
-        "push {{r4, r5, r6, r7, lr}}",
-        "mov r4, r8",
-        "mov r5, r9",
-        "mov r6, r10",
-        "push {{r4, r5, r6}}",
-        "ldr r7, [sp, #32]",
-        "ldmia r0!, {{r4, r5, r6}}",
-        "adds r4, r4, r7",
-        "mov r8, r4",
-        "adds r5, r5, r7",
-        "mov r9, r5",
-        "adds r6, r6, r7",
-        "mov r10, r6",
-        "movs r7, r1",
-        "movs r6, #0",
-        "2:",
-        "movs r1, #0",
-        "mov r0, r8",
-        tap!(),
-        "adds r0, r0, r7",
-        tap!(),
-        "adds r0, r0, r7",
-        tap!(),
-        "mov r0, r9",
-        tap!(),
-        "adds r0, r0, r7",
-        tap!(),
-        "adds r0, r0, r7",
-        tap!(),
-        "mov r0, r10",
-        tap!(),
-        "adds r0, r0, r7",
-        tap!(),
-        "adds r0, r0, r7",
-        tap!(),
-        "subs r3, #36",
-        "stmia r2!, {{r1}}",
-        "adds r6, r6, #1",
-        "cmp r6, #4",
-        "bne 2b",
-        "pop {{r4, r5, r6}}",
-        "mov r8, r4",
-        "mov r9, r5",
-        "mov r10, r6",
-        "pop {{r4, r5, r6, r7, pc}}",
-    )
+/// Cortex-M0 and M0+.
+pub(crate) struct Armv6m;
+
+impl Core for Armv6m {
+    #[inline]
+    unsafe extern "C" fn multiply(
+        first: *const i8,
+        second: *const i8,
+        weights: *const i32,
+        steps: usize,
+        sums: &mut Sums,
+    ) {
+        let [of_first, of_second] = sums;
+        // SAFETY: the caller's promise.
+        unsafe { multiply_pixel(first, weights, steps, of_first) }
+        if second != first {
+            // SAFETY: the caller's promise.
+            unsafe { multiply_pixel(second, weights, steps, of_second) }
+        }
+    }
+
+    #[unsafe(naked)]
+    extern "C" fn rescale(
+        sums: &mut Sums,
+        bias: &[i32; 4],
+        multiplier: &[i32; 4],
+        shift: &[i8; 4],
+        zero_point: i32,
+    ) {
+        naked_asm!(
+            "push {{r4, r5, r6, r7, lr}}",
+            "mov r4, r8",
+            "mov r5, r9",
+            "mov r6, r10",
+            "mov r7, r11",
+            "push {{r4, r5, r6, r7}}",
+            "push {{r0, r1, r2, r3}}",
+            "ldr r4, [sp, #52]",
+            "mov r12, r4",
+            "movs r4, #0",
+            "2:",
+            "mov lr, r4",
+            // This channel's sum, multiplier and shift.
+            "ldr r3, [sp]",
+            "lsls r4, r4, #2",
+            "adds r3, r3, r4",
+            "ldr r1, [sp, #8]",
+            "ldmia r1!, {{r4}}",
+            "str r1, [sp, #8]",
+            "mov r11, r4",
+            "ldr r1, [sp, #12]",
+            "movs r2, #0",
+            "ldrsb r4, [r1, r2]",
+            "adds r1, r1, #1",
+            "str r1, [sp, #12]",
+            "rsbs r4, r4, #0",
+            // What is added before the floor: lower and upper word.
+            "movs r5, #1",
+            "lsls r5, r5, #30",
+            "movs r6, r5",
+            "lsls r6, r4",
+            "adds r6, r6, r5",
+            "mov r8, r6",
+            "movs r7, #32",
+            "subs r7, r7, r4",
+            "lsrs r5, r7",
+            "mov r9, r5",
+            "subs r4, r4, #1",
+            "mov r10, r4",
+            rescale!("0"),
+            rescale!("16"),
+            "ldr r1, [sp, #4]",
+            "adds r1, r1, #4",
+            "str r1, [sp, #4]",
+            "adds r4, r4, #1",
+            "cmp r4, #4",
+            "beq 3f",
+            "b 2b",
+            "3:",
+            "add sp, #16",
+            "pop {{r4, r5, r6, r7}}",
+            "mov r8, r4",
+            "mov r9, r5",
+            "mov r10, r6",
+            "mov r11, r7",
+            "pop {{r4, r5, r6, r7, pc}}",
+        )
+    }
+
+    #[unsafe(naked)]
+    unsafe extern "C" fn depthwise(
+        rows: &[*const i8; 3],
+        stride: usize,
+        sums: &mut [i32; 4],
+        weights: &[[i8; 4]; 9],
+        start: usize,
+    ) {
+        naked_asm!(
+            "push {{r4, r5, r6, r7, lr}}",
+            "mov r4, r8",
+            "mov r5, r9",
+            "mov r6, r10",
+            "push {{r4, r5, r6}}",
+            "ldr r7, [sp, #32]",
+            "ldmia r0!, {{r4, r5, r6}}",
+            "adds r4, r4, r7",
+            "mov r8, r4",
+            "adds r5, r5, r7",
+            "mov r9, r5",
+            "adds r6, r6, r7",
+            "mov r10, r6",
+            "movs r7, r1",
+            "movs r6, #0",
+            "2:",
+            "movs r1, #0",
+            "mov r0, r8",
+            tap!(),
+            "adds r0, r0, r7",
+            tap!(),
+            "adds r0, r0, r7",
+            tap!(),
+            "mov r0, r9",
+            tap!(),
+            "adds r0, r0, r7",
+            tap!(),
+            "adds r0, r0, r7",
+            tap!(),
+            "mov r0, r10",
+            tap!(),
+            "adds r0, r0, r7",
+            tap!(),
+            "adds r0, r0, r7",
+            tap!(),
+            "subs r3, #36",
+            "stmia r2!, {{r1}}",
+            "adds r6, r6, #1",
+            "cmp r6, #4",
+            "bne 2b",
+            "pop {{r4, r5, r6}}",
+            "mov r8, r4",
+            "mov r9, r5",
+            "mov r10, r6",
+            "pop {{r4, r5, r6, r7, pc}}",
+        )
+    }
 }

@@ -28,97 +28,6 @@ macro_rules! step {
     };
 }
 
-/// Cortex-M3.
-pub(crate) struct Armv7m;
-
-impl Core for Armv7m {
-    #[inline]
-    unsafe fn multiply(
-        first: *const i8,
-        second: *const i8,
-        weights: *const i32,
-        steps: usize,
-        sums: &mut Sums,
-    ) {
-        // SAFETY: the caller's promise.
-        unsafe { multiply_steps(first, second, weights, steps, sums) }
-    }
-
-    #[inline]
-    fn rescale(
-        sums: &mut Sums,
-        bias: &[i32; 4],
-        multiplier: &[i32; 4],
-        shift: &[i8; 4],
-        zero_point: i32,
-    ) {
-        // SAFETY: all of them hold four channels.
-        unsafe { rescale_sums(sums, bias, multiplier, shift, zero_point) }
-    }
-
-    #[inline]
-    unsafe fn depthwise(
-        rows: &[*const i8; 3],
-        stride: usize,
-        sums: &mut [i32; 4],
-        weights: &[[i8; 4]; 9],
-        start: usize,
-    ) {
-        // SAFETY: the caller's promise.
-        unsafe { depthwise_taps(rows, stride, sums, weights, start) }
-    }
-}
-
-/// # Safety
-/// `steps` steps behind each pointer.
-#[unsafe(naked)]
-unsafe extern "C" fn multiply_steps(
-    first: *const i8,
-    second: *const i8,
-    weights: *const i32,
-    steps: usize,
-    sums: &mut Sums,
-) {
-    naked_asm!(
-        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-        "sub sp, sp, #12",
-        "mov r8, r0",
-        "mov r9, r1",
-        "mov r10, r2",
-        // Where the steps end that are taken by fours, and all of them.
-        "bic r12, r3, #3",
-        "add r12, r8, r12",
-        "add r11, r8, r3",
-        "strd r12, r11, [sp]",
-        "ldr r11, [sp, #48]",
-        "ldmia.w r11, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
-        "cmp r8, r12",
-        "beq 3f",
-        "2:",
-        step!(),
-        step!(),
-        step!(),
-        step!(),
-        "ldr lr, [sp]",
-        "cmp r8, lr",
-        "bne.w 2b",
-        "3:",
-        "ldr lr, [sp, #4]",
-        "cmp r8, lr",
-        "beq 5f",
-        "4:",
-        step!(),
-        "ldr lr, [sp, #4]",
-        "cmp r8, lr",
-        "bne 4b",
-        "5:",
-        "ldr r11, [sp, #48]",
-        "stmia.w r11, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
-        "add sp, sp, #12",
-        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
-    )
-}
-
 /// A pixel's sum, `$place` bytes from r0. Its output goes `$place` bytes from r10, where the first
 /// sums were.
 macro_rules! rescale {
@@ -144,42 +53,6 @@ macro_rules! rescale {
     };
 }
 
-/// # Safety
-/// None but the references.
-#[unsafe(naked)]
-unsafe extern "C" fn rescale_sums(
-    sums: &mut Sums,
-    bias: &[i32; 4],
-    multiplier: &[i32; 4],
-    shift: &[i8; 4],
-    zero_point: i32,
-) {
-    naked_asm!(
-        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-        "ldr lr, [sp, #36]",
-        "mov r10, r0",
-        "2:",
-        "ldr r4, [r1], #4",
-        "ldr r5, [r2], #4",
-        "ldrsb r6, [r3], #1",
-        "rsb r6, r6, #0",
-        // What is added before the floor: lower and upper word.
-        "mov r7, #0x40000000",
-        "lsl r8, r7, r6",
-        "add r8, r8, r7",
-        "rsb r9, r6, #32",
-        "lsr r9, r7, r9",
-        "sub r6, r6, #1",
-        rescale!("0"),
-        rescale!("16"),
-        "add r0, r0, #4",
-        "add r10, r10, #1",
-        "tst r10, #3",
-        "bne 2b",
-        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
-    )
-}
-
 /// A tap of four channels: r1 walks along a row of pixels, r3 along the weights.
 macro_rules! tap {
     () => {
@@ -200,37 +73,122 @@ macro_rules! tap {
     };
 }
 
-/// # Safety
-/// Three pixels, `stride` bytes apart, of four bytes `start` bytes behind each of `rows`.
-#[unsafe(naked)]
-unsafe extern "C" fn depthwise_taps(
-    rows: &[*const i8; 3],
-    stride: usize,
-    sums: &mut [i32; 4],
-    weights: &[[i8; 4]; 9],
-    start: usize,
-) {
-    naked_asm!(
-        "push {{r4, r5, r6, r7, r8, r9, r10, r11}}",
-        "ldr r12, [sp, #32]",
-        "mov r10, r1",
-        "movs r4, #0",
-        "movs r5, #0",
-        "movs r6, #0",
-        "movs r7, #0",
-        "add r11, r0, #12",
-        "2:",
-        "ldr r1, [r0], #4",
-        "add r1, r1, r12",
-        tap!(),
-        "add r1, r1, r10",
-        tap!(),
-        "add r1, r1, r10",
-        tap!(),
-        "cmp r0, r11",
-        "bne 2b",
-        "stmia r2!, {{r4, r5, r6, r7}}",
-        "pop {{r4, r5, r6, r7, r8, r9, r10, r11}}",
-        "bx lr",
-    )
+/// Cortex-M3.
+pub(crate) struct Armv7m;
+
+impl Core for Armv7m {
+    #[unsafe(naked)]
+    unsafe extern "C" fn multiply(
+        first: *const i8,
+        second: *const i8,
+        weights: *const i32,
+        steps: usize,
+        sums: &mut Sums,
+    ) {
+        naked_asm!(
+            "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+            "sub sp, sp, #12",
+            "mov r8, r0",
+            "mov r9, r1",
+            "mov r10, r2",
+            // Where the steps end that are taken by fours, and all of them.
+            "bic r12, r3, #3",
+            "add r12, r8, r12",
+            "add r11, r8, r3",
+            "strd r12, r11, [sp]",
+            "ldr r11, [sp, #48]",
+            "ldmia.w r11, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
+            "cmp r8, r12",
+            "beq 3f",
+            "2:",
+            step!(),
+            step!(),
+            step!(),
+            step!(),
+            "ldr lr, [sp]",
+            "cmp r8, lr",
+            "bne.w 2b",
+            "3:",
+            "ldr lr, [sp, #4]",
+            "cmp r8, lr",
+            "beq 5f",
+            "4:",
+            step!(),
+            "ldr lr, [sp, #4]",
+            "cmp r8, lr",
+            "bne 4b",
+            "5:",
+            "ldr r11, [sp, #48]",
+            "stmia.w r11, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
+            "add sp, sp, #12",
+            "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+        )
+    }
+
+    #[unsafe(naked)]
+    extern "C" fn rescale(
+        sums: &mut Sums,
+        bias: &[i32; 4],
+        multiplier: &[i32; 4],
+        shift: &[i8; 4],
+        zero_point: i32,
+    ) {
+        naked_asm!(
+            "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+            "ldr lr, [sp, #36]",
+            "mov r10, r0",
+            "2:",
+            "ldr r4, [r1], #4",
+            "ldr r5, [r2], #4",
+            "ldrsb r6, [r3], #1",
+            "rsb r6, r6, #0",
+            // What is added before the floor: lower and upper word.
+            "mov r7, #0x40000000",
+            "lsl r8, r7, r6",
+            "add r8, r8, r7",
+            "rsb r9, r6, #32",
+            "lsr r9, r7, r9",
+            "sub r6, r6, #1",
+            rescale!("0"),
+            rescale!("16"),
+            "add r0, r0, #4",
+            "add r10, r10, #1",
+            "tst r10, #3",
+            "bne 2b",
+            "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+        )
+    }
+
+    #[unsafe(naked)]
+    unsafe extern "C" fn depthwise(
+        rows: &[*const i8; 3],
+        stride: usize,
+        sums: &mut [i32; 4],
+        weights: &[[i8; 4]; 9],
+        start: usize,
+    ) {
+        naked_asm!(
+            "push {{r4, r5, r6, r7, r8, r9, r10, r11}}",
+            "ldr r12, [sp, #32]",
+            "mov r10, r1",
+            "movs r4, #0",
+            "movs r5, #0",
+            "movs r6, #0",
+            "movs r7, #0",
+            "add r11, r0, #12",
+            "2:",
+            "ldr r1, [r0], #4",
+            "add r1, r1, r12",
+            tap!(),
+            "add r1, r1, r10",
+            tap!(),
+            "add r1, r1, r10",
+            tap!(),
+            "cmp r0, r11",
+            "bne 2b",
+            "stmia r2!, {{r4, r5, r6, r7}}",
+            "pop {{r4, r5, r6, r7, r8, r9, r10, r11}}",
+            "bx lr",
+        )
+    }
 }
