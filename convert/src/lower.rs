@@ -537,14 +537,14 @@ fn set_softmax(
     beta: f32,
 ) -> Result<(), LowerError> {
     const INTEGER_BITS: i32 = 5;
+    // The least without a shift to the right. Finer steps, of a network that has learnt nothing, make all
+    // probabilities equal: 255 steps change them by 2^-19 of themselves at most.
+    const LEAST: f64 = 0.5;
     let largest = f64::from(i32::MAX);
     let unit = f64::from(1 << (31 - INTEGER_BITS));
-    let factor = (f64::from(beta) * f64::from(input.scale) * unit).min(largest);
-    let fixed = fixed_point(node, factor)?;
+    let factor = f64::from(beta) * f64::from(input.scale) * unit;
+    let fixed = fixed_point(node, factor.clamp(LEAST, largest))?;
     let left_shift = i32::from(fixed.shift);
-    if left_shift < 0 {
-        return Err(LowerError::Factor { layer: node.name.clone(), factor });
-    }
     let widest = f64::from((1 << INTEGER_BITS) - 1) * unit / libm::exp2(f64::from(left_shift));
     #[allow(clippy::cast_possible_truncation, reason = "at most 31 * 2^26")]
     let diff_min = -(libm::floor(widest) as i32);

@@ -230,3 +230,19 @@ fn a_new_network_is_a_model() {
     assert_eq!(layers["layers"].as_array().unwrap().len(), 55);
     assert_eq!(layers["layers"][0]["name"], "conv1");
 }
+
+/// The scores of a MobileNetV2 that has learnt nothing differ by less than softmax resolves.
+#[test]
+fn a_new_network_can_be_quantized() {
+    let folder = TempDir::new("cli-new-blob");
+    pictures(&folder.path().join("pictures"));
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (model, blob) = (path("new.safetensors"), path("new.mote"));
+    let arguments = ["new", "mobilenet-v2", "--alpha", "0.35", "--classes", "2", "-o", &model];
+    report(&[&arguments[..], &["--input", "96x96x3"]].concat(), &["parameters"]);
+    let pictures = path("pictures");
+    report(&["quantize", &model, "-o", &blob, "--calibration", &pictures], &["blob_bytes"]);
+    let run = report(&["run", &blob, &path("pictures/cat/0.png")], &["predictions"]);
+    let score = run["predictions"][0]["score"].as_f64().unwrap();
+    assert!((score - 0.5).abs() <= 1.0 / 256.0, "{score}");
+}
