@@ -1,7 +1,7 @@
 //! `Program -> blob bytes`; the mirror of the engine's parser, which proves every blob written.
 
 use bytemuck::{Zeroable, bytes_of, cast_slice};
-use mote_engine::format::{self, Entry, Header, MetadataKey, Section};
+use mote_engine::format::{self, Block, Entry, Header, MetadataKey, Section};
 use mote_engine::{Model, ParseError};
 use thiserror::Error;
 
@@ -108,7 +108,7 @@ fn small(value: usize) -> Result<u32, EmitError> {
 /// Bytes on a 16-byte boundary, as the engine wants blobs and arenas.
 #[derive(Clone, Debug)]
 pub struct AlignedBytes {
-    words: Vec<u128>,
+    blocks: Vec<Block>,
     len: usize,
 }
 
@@ -116,20 +116,21 @@ impl AlignedBytes {
     /// `len` zeros.
     #[must_use]
     pub fn zeroed(len: usize) -> Self {
-        Self { words: vec![0; len.div_ceil(16)], len }
+        Self { blocks: vec![Block::default(); len.div_ceil(format::ALIGNMENT)], len }
     }
 
     /// The bytes as int8, to work in.
     #[must_use]
     pub fn as_i8_mut(&mut self) -> &mut [i8] {
-        &mut bytemuck::cast_slice_mut(&mut self.words)[..self.len]
+        &mut bytemuck::cast_slice_mut(&mut self.blocks)[..self.len]
     }
 }
 
 impl From<&[u8]> for AlignedBytes {
     fn from(bytes: &[u8]) -> Self {
         let mut aligned = Self::zeroed(bytes.len());
-        bytemuck::cast_slice_mut::<_, u8>(&mut aligned.words)[..bytes.len()].copy_from_slice(bytes);
+        bytemuck::cast_slice_mut::<_, u8>(&mut aligned.blocks)[..bytes.len()]
+            .copy_from_slice(bytes);
         aligned
     }
 }
@@ -138,6 +139,6 @@ impl core::ops::Deref for AlignedBytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &cast_slice(&self.words)[..self.len]
+        &cast_slice(&self.blocks)[..self.len]
     }
 }

@@ -10,6 +10,7 @@ use core::convert::Infallible;
 
 use embedded_io::{ErrorType, Read};
 use mote_convert::emit::AlignedBytes;
+use mote_engine::format::{ALIGNMENT, Block};
 use mote_engine::{Model, Numerics, ParseError, ReceiveError, receive};
 
 /// Gives at most `step` bytes at a time.
@@ -38,8 +39,8 @@ fn blob() -> Vec<u8> {
 
 /// What arrives in a buffer of `room` bytes.
 fn arrive(bytes: &[u8], step: usize, room: usize) -> Result<Vec<u8>, ReceiveError<Infallible>> {
-    let mut words = vec![0_u128; room.div_ceil(16)];
-    let buffer = &mut bytemuck::cast_slice_mut::<u128, u8>(&mut words)[..room];
+    let mut blocks = vec![Block::default(); room.div_ceil(ALIGNMENT)];
+    let buffer = &mut bytemuck::cast_slice_mut::<_, u8>(&mut blocks)[..room];
     receive(&mut Wire { bytes, step }, buffer).map(<[u8]>::to_vec)
 }
 
@@ -60,8 +61,8 @@ fn what_follows_stays_in_the_reader() {
     let blob = blob();
     let stream = [blob.as_slice(), b"next"].concat();
     let mut wire = Wire { bytes: &stream, step: 64 };
-    let mut words = vec![0_u128; stream.len().div_ceil(16)];
-    receive(&mut wire, bytemuck::cast_slice_mut(&mut words)).unwrap();
+    let mut blocks = vec![Block::default(); stream.len().div_ceil(ALIGNMENT)];
+    receive(&mut wire, bytemuck::cast_slice_mut(&mut blocks)).unwrap();
     assert_eq!(wire.bytes, b"next");
 }
 

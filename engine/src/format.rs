@@ -16,6 +16,11 @@ pub const ALIGNMENT: usize = 16;
 /// More operations than any network for the edge has.
 pub const MAX_OPS: usize = 1024;
 
+/// [`ALIGNMENT`] bytes on such a boundary: what growing memory for blobs and arenas is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C, align(16))]
+pub struct Block([u8; ALIGNMENT]);
+
 /// Where a section lies, from the start of the blob.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]

@@ -3,6 +3,7 @@
 extern crate std;
 
 use crate::error::ThreadsError;
+use crate::format::Block;
 use crate::ops::{Op, Parts, Place, Windows};
 use core::num::NonZeroUsize;
 use mote_kernels::{Kernels, ShapeError};
@@ -108,14 +109,14 @@ const WORTH_SHARING: u64 = 100_000;
 
 /// Bytes on a 16-byte boundary, as in the arena.
 #[derive(Debug, Default)]
-struct Buffer(Vec<u128>);
+struct Buffer(Vec<Block>);
 
 impl Buffer {
     /// So many of them, allocated where an operation first wants them.
     fn room_for(&mut self, bytes: usize) -> &mut [i8] {
-        let len = bytes.div_ceil(size_of::<u128>());
+        let len = bytes.div_ceil(size_of::<Block>());
         if self.0.len() < len {
-            self.0.resize(len, 0);
+            self.0.resize(len, Block::default());
         }
         bytemuck::cast_slice_mut(&mut self.0).get_mut(..bytes).unwrap_or(&mut [])
     }

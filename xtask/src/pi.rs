@@ -12,8 +12,19 @@ use crate::{
     toolchain::on_path,
 };
 
-/// What Debian calls the processors.
-const ARCHITECTURES: &[(&str, &Platform)] = &[("arm64", &AARCH64), ("armhf", &ARM_TESTS)];
+/// A kind of processor that there are packages for.
+struct Architecture {
+    /// As Debian calls it.
+    name: &'static str,
+    platform: &'static Platform,
+    /// The oldest that the package is for.
+    cpu: &'static str,
+}
+
+const ARCHITECTURES: &[Architecture] = &[
+    Architecture { name: "arm64", platform: &AARCH64, cpu: "cortex-a53" },
+    Architecture { name: "armhf", platform: &ARM_TESTS, cpu: "cortex-a7" },
+];
 
 /// `[--arch arm64|armhf]`.
 pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
@@ -22,24 +33,28 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         ["--arch", name] => name,
         _ => return Err(format!("pi: unknown arguments `{}`", arguments.join(" "))),
     };
-    let (architecture, platform) =
-        ARCHITECTURES.iter().find(|(known, _)| *known == name).ok_or_else(|| {
-            let names: Vec<_> = ARCHITECTURES.iter().map(|(name, _)| *name).collect();
-            format!("--arch takes one of {}", names.join(", "))
-        })?;
-    let package = pack(architecture, platform)?;
+    let architecture = ARCHITECTURES.iter().find(|known| known.name == name).ok_or_else(|| {
+        let names: Vec<_> = ARCHITECTURES.iter().map(|known| known.name).collect();
+        format!("--arch takes one of {}", names.join(", "))
+    })?;
+    let package = pack(architecture)?;
     println!("\n{}; on the Pi: sudo dpkg -i {PACKAGE}_*.deb", package.display());
     Ok(())
 }
 
-/// The example's own tests on the program of the package for a 64-bit Pi, emulated.
+/// The example's own tests on the program of every package, emulated.
 pub(crate) fn test() -> Result<(), String> {
-    let package = pack("arm64", &AARCH64)?;
+    ARCHITECTURES.iter().try_for_each(test_package)
+}
+
+fn test_package(architecture: &Architecture) -> Result<(), String> {
+    let package = pack(architecture)?;
     let folder = package.with_extension("unpacked");
     remove(&folder)?;
     run_command(Command::new("dpkg-deb").arg("-x").arg(package).arg(&folder))?;
     let program = folder.join("usr/bin").join(PACKAGE);
-    let emulated = format!("{} -cpu cortex-a72 {}", AARCH64.emulator, program.display());
+    let Architecture { platform, cpu, .. } = architecture;
+    let emulated = format!("{} -cpu {cpu} {}", platform.emulator, program.display());
     let mut command = cargo("test");
     // Of the whole workspace, as the step before: another choice of packages would build them anew.
     command.args(["--locked", "--workspace", "--test", "program"]);
@@ -51,20 +66,23 @@ pub(crate) fn missing() -> Option<String> {
     if on_path("dpkg-deb").is_none() {
         return Some("dpkg-deb is missing; Debian and Ubuntu have it".to_owned());
     }
-    if AARCH64.toolchain().is_none() {
-        return Some(format!("needs `rustup target add {}`", AARCH64.triple));
-    }
-    [AARCH64.linker, AARCH64.emulator]
-        .into_iter()
-        .find(|program| on_path(program).is_none())
-        .map(|program| format!("{program} is missing; `cargo xtask setup` installs it"))
+    let mut platforms = ARCHITECTURES.iter().map(|architecture| architecture.platform);
+    platforms.find_map(|platform| {
+        if platform.toolchain().is_none() {
+            return Some(format!("needs `rustup target add {}`", platform.triple));
+        }
+        let mut programs = [platform.linker, platform.emulator].into_iter();
+        let missing = programs.find(|program| on_path(program).is_none())?;
+        Some(format!("{missing} is missing; `cargo xtask setup` installs it"))
+    })
 }
 
 const PACKAGE: &str = "mote-pi";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Builds the program and packs it.
-fn pack(architecture: &str, platform: &Platform) -> Result<PathBuf, String> {
+fn pack(architecture: &Architecture) -> Result<PathBuf, String> {
+    let Architecture { name, platform, .. } = architecture;
     let toolchain = platform.toolchain().ok_or_else(|| {
         format!("no compiler for {}; `cargo xtask setup` installs it", platform.triple)
     })?;
@@ -73,7 +91,7 @@ fn pack(architecture: &str, platform: &Platform) -> Result<PathBuf, String> {
 
     let example = root().join("firmware-examples/raspberry-pi");
     let folder = target().join("pi");
-    let tree = folder.join(format!("{PACKAGE}_{VERSION}_{architecture}"));
+    let tree = folder.join(format!("{PACKAGE}_{VERSION}_{name}"));
     remove(&tree)?;
     let program = setup::emulated_target().join(platform.triple).join("release").join(PACKAGE);
     let files = [
@@ -88,7 +106,7 @@ fn pack(architecture: &str, platform: &Platform) -> Result<PathBuf, String> {
     }
     run_command(Command::new(platform.strip).arg(tree.join("usr/bin").join(PACKAGE)))?;
     let control = format!(
-        "Package: {PACKAGE}\nVersion: {VERSION}\nArchitecture: {architecture}\n\
+        "Package: {PACKAGE}\nVersion: {VERSION}\nArchitecture: {name}\n\
          Maintainer: the authors of Mote <nobody@localhost>\nSection: science\nPriority: optional\n\
          Description: classifies pictures and what a camera sees\n \
          Runs networks that the command `mote` made; a service for a camera is included.\n"
@@ -96,7 +114,7 @@ fn pack(architecture: &str, platform: &Platform) -> Result<PathBuf, String> {
     write(&tree.join("DEBIAN/control"), &control)?;
     // An upgrade asks before it replaces what the user changed.
     write(&tree.join("DEBIAN/conffiles"), "/etc/default/mote-pi\n")?;
-    let package = folder.join(format!("{PACKAGE}_{VERSION}_{architecture}.deb"));
+    let package = folder.join(format!("{PACKAGE}_{VERSION}_{name}.deb"));
     let mut command = Command::new("dpkg-deb");
     command.args(["--root-owner-group", "--build"]).arg(&tree).arg(&package);
     run_command(&mut command)?;
