@@ -2,8 +2,8 @@
 //! instruction.
 
 use super::Args;
-use super::neon::{Add, Column, Sums, Taps, run_with};
-use crate::isa::aarch64::sdot;
+use super::neon::run_with;
+use crate::isa::aarch64::load_8;
 use core::arch::aarch64::*;
 
 /// Same bits as scalar, which also takes over when the layout is another's.
@@ -12,33 +12,22 @@ pub(crate) fn run(args: &mut Args<'_>) {
     run_with::<true>(args);
 }
 
-/// Four rows of channel 0, of channel 1 and so on to channel 7.
-type Quads = [int8x16_t; 2];
-
-/// Three products of a channel in an instruction. Weights from a column's first row on have a
-/// zero at its end, those from the second at its start.
+/// The weights of each column, channel by channel: from its first row on with a zero at the end, and
+/// from its second row on with a zero at the start.
 #[inline]
 #[target_feature(enable = "neon")]
-pub(super) fn dots(weights: [int8x8_t; 9]) -> Taps<impl Column<Quads>, impl Add<Quads>> {
-    let [w0, w1, w2, w3, w4, w5, w6, w7, w8] = weights;
+pub(super) fn dots(weights: &[[i8; 8]; 9]) -> [[int8x16_t; 6]; 2] {
+    let [w0, w1, w2, w3, w4, w5, w6, w7, w8] = weights.each_ref().map(|weights| load_8(weights));
     let (columns, zero) = ([[w0, w3, w6], [w1, w4, w7], [w2, w5, w8]], vdup_n_s8(0));
-    let weights = [
-        columns.map(|[a, b, c]| quads([a, b, c, zero])),
-        columns.map(|[a, b, c]| quads([zero, a, b, c])),
-    ];
-    let add = move |Sums([mut low, mut high]): Sums, columns: [Quads; 3], row: usize| {
-        for (column, weights) in columns.iter().zip(&weights[row]) {
-            low = sdot(low, column[0], weights[0]);
-            high = sdot(high, column[1], weights[1]);
-        }
-        Sums([low, high])
-    };
-    Taps { column: |rows| quads(rows), add }
+    let [a, b, c] = columns.map(|[a, b, c]| quads([a, b, c, zero]));
+    let [d, e, f] = columns.map(|[a, b, c]| quads([zero, a, b, c]));
+    [[a[0], a[1], b[0], b[1], c[0], c[1]], [d[0], d[1], e[0], e[1], f[0], f[1]]]
 }
 
+/// Four rows of channel 0, of channel 1 and so on to channel 7.
 #[inline]
 #[target_feature(enable = "neon")]
-fn quads(rows: [int8x8_t; 4]) -> Quads {
+fn quads(rows: [int8x8_t; 4]) -> [int8x16_t; 2] {
     let [a, b, c, d] = rows.map(|row| vcombine_s8(row, row));
     let upper = vreinterpretq_s16_s8(vzip1q_s8(a, b));
     let lower = vreinterpretq_s16_s8(vzip1q_s8(c, d));

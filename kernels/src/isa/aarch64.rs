@@ -3,6 +3,7 @@
 //! need from `core::arch` is safe already: NEON is part of every AArch64.
 #![allow(unsafe_code, reason = "the one home of raw loads, stores and assembly on AArch64")]
 
+mod depthwise;
 mod finish;
 mod gather;
 pub(crate) mod lanes;
@@ -10,9 +11,10 @@ mod sdot;
 mod smmla;
 mod smull;
 
+pub(crate) use depthwise::{GROUP, Line, STEPS, Steps, Taps};
 pub(crate) use finish::Finish;
 pub(crate) use gather::{Windows, interleave};
-pub(crate) use sdot::{sdot, sdot_4x16, sdot_8x8, sdot_lane};
+pub(crate) use sdot::{sdot_4x16, sdot_8x8, sdot_lane};
 pub(crate) use smmla::{smmla, smmla_8x8};
 pub(crate) use smull::smull_4x4;
 
@@ -122,23 +124,6 @@ impl<'a, const R: usize> Columns<'a, R> {
         rows.iter().all(|row| holds(row, count, stride, 8)).then_some(Self { rows, stride, count })
     }
 
-    /// The same columns `bytes` later in the first `Q` rows; `None` when that is beyond `stride`,
-    /// which a whole row has room for.
-    #[inline]
-    #[target_feature(enable = "neon")]
-    pub(crate) fn onwards<const Q: usize>(&self, bytes: usize) -> Option<Columns<'a, Q>> {
-        const { assert!(Q <= R) };
-        let mut rows = [self.rows[0]; Q];
-        let end = (self.count.checked_sub(1)?.checked_mul(self.stride)?).checked_add(8)?;
-        for (to, from) in rows.iter_mut().zip(self.rows) {
-            *to = from.get(bytes..)?;
-            if to.len() < end {
-                return None;
-            }
-        }
-        Some(Columns { rows, stride: self.stride, count: self.count })
-    }
-
     /// Columns `first..first + N`.
     #[inline]
     #[target_feature(enable = "neon")]
@@ -224,55 +209,6 @@ impl<'a, const W: usize> StridedMut<'a, W> {
             offset = offset.wrapping_add(self.stride);
         }
         Some(())
-    }
-}
-
-/// `N` groups of eight bytes that all lie in a slice.
-#[derive(Debug)]
-pub(crate) struct RunMut<'a, const N: usize> {
-    bytes: &'a mut [i8],
-    stride: usize,
-    offset: usize,
-}
-
-impl StridedMut<'_, 8> {
-    /// Groups `first..first + N`: one check for many stores.
-    #[inline]
-    #[target_feature(enable = "neon")]
-    pub(crate) fn run<const N: usize>(&mut self, first: usize) -> Option<RunMut<'_, N>> {
-        let fits = first.checked_add(N).is_some_and(|end| end <= self.count);
-        let offset = first.wrapping_mul(self.stride);
-        fits.then_some(RunMut { bytes: self.bytes, stride: self.stride, offset })
-    }
-}
-
-impl<const N: usize> RunMut<'_, N> {
-    /// Group `I` of these from the first eight bytes of `vector`.
-    #[inline]
-    #[target_feature(enable = "neon")]
-    pub(crate) fn set_low<const I: usize>(&mut self, vector: int8x16_t) {
-        let (to, vector) = (self.group::<I>(), vreinterpretq_s64_s8(vector));
-        // SAFETY: the whole group lies in `bytes`; no alignment is asked.
-        unsafe { vst1q_lane_s64::<0>(to, vector) }
-    }
-
-    /// Group `I` of these from the last eight bytes of `vector`.
-    #[inline]
-    #[target_feature(enable = "neon")]
-    pub(crate) fn set_high<const I: usize>(&mut self, vector: int8x16_t) {
-        let (to, vector) = (self.group::<I>(), vreinterpretq_s64_s8(vector));
-        // SAFETY: the whole group lies in `bytes`; no alignment is asked.
-        unsafe { vst1q_lane_s64::<1>(to, vector) }
-    }
-
-    #[inline]
-    #[target_feature(enable = "neon")]
-    fn group<const I: usize>(&mut self) -> *mut i64 {
-        const { assert!(I < N) };
-        let offset = self.offset.wrapping_add(I.wrapping_mul(self.stride));
-        // SAFETY: group `I` is one of `N` that `run` found before `count`, so it lies in `bytes`,
-        // as `StridedMut::new` has checked.
-        unsafe { self.bytes.as_mut_ptr().add(offset).cast() }
     }
 }
 

@@ -241,11 +241,11 @@ pub(super) use vector_asm;
 
 /// Runs the loop that is written for the scale of this kind.
 macro_rules! of_kind {
-    ($kind:ident, $tiles:ident, $work:ident) => {
+    ($kind:ident, $tiles:ident, $($work:ident),+) => {
         match $kind {
-            $crate::requantize::neon::FLOAT => $tiles!(FLOAT, $work),
-            $crate::requantize::neon::RIGHT => $tiles!(RIGHT, $work),
-            _ => $tiles!(ANY, $work),
+            $crate::requantize::neon::FLOAT => $tiles!(FLOAT, $($work),+),
+            $crate::requantize::neon::RIGHT => $tiles!(RIGHT, $($work),+),
+            _ => $tiles!(ANY, $($work),+),
         }
     };
 }

@@ -21,25 +21,6 @@ pub(crate) fn sdot_lane<const LANE: i32>(sums: int32x4_t, a: int8x16_t, b: int8x
     result
 }
 
-/// `sums[i] + sum(a[4 * i + j] * b[4 * i + j])` over j.
-///
-/// To be called with the feature only, which the assembler is told, so that code which all
-/// instruction sets share can.
-#[inline]
-pub(crate) fn sdot(sums: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
-    let mut result = sums;
-    // SAFETY: computes on registers; the feature is enabled.
-    unsafe {
-        asm!(
-            ".arch_extension dotprod",
-            "sdot {0:v}.4s, {1:v}.16b, {2:v}.16b",
-            inout(vreg) result, in(vreg) a, in(vreg) b,
-            options(pure, nomem, nostack, preserves_flags),
-        );
-    }
-    result
-}
-
 /// Four depth steps: one weight vector times a lane of each pixel.
 macro_rules! four {
     ($w:literal, $lane:literal, [$p0:literal $p1:literal $p2:literal $p3:literal],
