@@ -47,6 +47,8 @@ pub(crate) mod neon;
 pub(crate) mod neon_dotprod;
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon_i8mm;
+#[cfg(target_arch = "aarch64")]
+mod neon_rows;
 pub(crate) mod scalar;
 
 /// What a convolution reads and writes.
@@ -113,7 +115,34 @@ pub const fn layout(isa: Isa, geometry: &Geometry) -> Layout {
 #[must_use]
 pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
     let depth = geometry.window().taps().saturating_mul(geometry.input().channels);
-    tile_s8::scratch_bytes(isa, geometry.output().channels, depth)
+    let tiles = tile_s8::scratch_bytes(isa, geometry.output().channels, depth);
+    let pair = match isa {
+        Isa::NeonDotprod => 1,
+        Isa::NeonI8mm => 2,
+        _ => return tiles,
+    };
+    if !geometry.input().channels.is_multiple_of(16) {
+        return tiles;
+    }
+    let (height, window) = (geometry.output().height.saturating_sub(1), geometry.window());
+    let more = if height < PADDED_ROWS { height } else { PADDED_ROWS - 1 };
+    let rows = more.saturating_mul(window.stride_height).saturating_add(window.kernel_height);
+    let [row, pitch] = padded_row_bytes(geometry, pair);
+    let rows = rows.saturating_mul(pitch).saturating_add((pair - 1) * row);
+    if rows > tiles { rows } else { tiles }
+}
+
+/// Output rows whose windows lie in the scratch, unless its usual length has room for more.
+const PADDED_ROWS: usize = 4;
+
+/// Bytes of a row of the input with its padding, and of one that holds every pixel beside the one that
+/// a window further on reads: `pair` is 2, or 1 for the row itself.
+pub(crate) const fn padded_row_bytes(geometry: &Geometry, pair: usize) -> [usize; 2] {
+    let (window, channels) = (geometry.window(), geometry.input().channels);
+    let step = window.stride_width.saturating_mul(channels);
+    let last = geometry.output().width.saturating_sub(1).saturating_mul(step);
+    let row = last.saturating_add(window.kernel_width.saturating_mul(channels));
+    [row, row.saturating_sub((pair - 1).saturating_mul(step)).saturating_mul(pair)]
 }
 
 /// The most rows of a window that the cells for Cortex-M take.

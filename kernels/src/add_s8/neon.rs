@@ -21,18 +21,22 @@ pub(crate) fn run(args: &mut Args<'_>) {
             output_multiplier,
             output_shift,
         } => {
-            let inputs = [
-                Input::new(offset0, multiplier0, shift0, left_shift),
-                Input::new(offset1, multiplier1, shift1, left_shift),
-            ];
+            let first = (offset0, multiplier0, shift0, left_shift);
+            let second = (offset1, multiplier1, shift1, left_shift);
             let output = Rescale::FixedPoint { multiplier: output_multiplier, shift: output_shift };
             if output_shift < 0 {
-                let output = Scale::<RIGHT>::splat(output);
-                add(op, |a, b| narrow.apply(sums(&inputs, [a, b], output)));
-            } else {
-                let output = Scale::<ANY>::splat(output);
-                add(op, |a, b| narrow.apply(sums(&inputs, [a, b], output)));
+                let output = Output { scale: Scale::<RIGHT>::splat(output), narrow };
+                // The input of the larger scale is halved, nearly always.
+                if let (Some(a), Some(b)) = (Half::new(first), Right::new(second)) {
+                    return add(op, |x, y| output.bytes(a.scaled(x), b.scaled(y)));
+                }
+                if let (Some(a), Some(b)) = (Right::new(first), Half::new(second)) {
+                    return add(op, |x, y| output.bytes(a.scaled(x), b.scaled(y)));
+                }
             }
+            let output = Output { scale: Scale::<ANY>::splat(output), narrow };
+            let (a, b) = (Input::new(first), Input::new(second));
+            add(op, |x, y| output.bytes(a.scaled(x), b.scaled(y)));
         }
         Sum::Linear { multiplier: [multiplier0, multiplier1], bias, shift } => {
             let linear = Linear {
@@ -92,25 +96,24 @@ impl Linear {
     }
 }
 
-/// An input's way to the common scale of `tflite`.
+/// An input's way to the common scale of `tflite`: offset, multiplier, shift, left shift before.
+type Way = (i32, i32, i8, u8);
+
+/// Any of them.
 struct Input {
     offset: int32x4_t,
     left: int32x4_t,
     scale: Scale<ANY>,
-    /// Whether the factor is exactly a half: TFLite scales the input of the larger scale so.
-    half: bool,
 }
 
 impl Input {
     #[inline]
     #[target_feature(enable = "neon")]
-    fn new(offset: i32, multiplier: i32, shift: i8, left_shift: u8) -> Self {
-        let rescale = Rescale::FixedPoint { multiplier, shift };
+    fn new((offset, multiplier, shift, left_shift): Way) -> Self {
         Self {
             offset: vdupq_n_s32(offset),
             left: vdupq_n_s32(i32::from(left_shift & 31)),
-            scale: Scale::splat(rescale),
-            half: rescale == Rescale::FixedPoint { multiplier: 1 << 30, shift: 0 },
+            scale: Scale::splat(Rescale::FixedPoint { multiplier, shift }),
         }
     }
 
@@ -119,33 +122,100 @@ impl Input {
     fn scaled(&self, values: int8x16_t) -> [int32x4_t; 4] {
         let mut values = widen(values);
         for value in &mut values {
-            *value = vshlq_s32(vaddq_s32(*value, self.offset), self.left);
-        }
-        if self.half {
-            for value in &mut values {
-                *value = vrshrq_n_s32::<1>(*value);
-            }
-        } else {
-            for value in &mut values {
-                *value = self.scale.apply(*value);
-            }
+            *value = self.scale.apply(vshlq_s32(vaddq_s32(*value, self.offset), self.left));
         }
         values
     }
 }
 
-#[inline]
-#[target_feature(enable = "neon")]
-fn sums<const K: u8>(
-    [a, b]: &[Input; 2],
-    values: [int8x16_t; 2],
-    output: Scale<K>,
-) -> [int32x4_t; 4] {
-    let (mut sums, b) = (a.scaled(values[0]), b.scaled(values[1]));
-    for (sum, b) in sums.iter_mut().zip(b) {
-        *sum = output.apply(vaddq_s32(*sum, b));
+/// `(value + offset) << (16 + left)`, where the first 16 bits hold all but the last shift.
+struct Lifted {
+    offset: int16x8_t,
+    left: int16x8_t,
+}
+
+impl Lifted {
+    /// `None` for a zero point that no int8 has and for shifts outside 16 to 22.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn new(offset: i32, left_shift: u8) -> Option<Self> {
+        let offset = i16::try_from(offset).ok().filter(|offset| offset.unsigned_abs() <= 128)?;
+        let left = i16::from(left_shift.checked_sub(16).filter(|&left| left <= 6)?);
+        Some(Self { offset: vdupq_n_s16(offset), left: vdupq_n_s16(left) })
     }
-    sums
+
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn apply(&self, values: int8x16_t) -> [int32x4_t; 4] {
+        let low = vshlq_s16(vaddw_s8(self.offset, vget_low_s8(values)), self.left);
+        let high = vshlq_s16(vaddw_high_s8(self.offset, values), self.left);
+        let zero = vdupq_n_s16(0);
+        [
+            vzip1q_s16(zero, low),
+            vzip2q_s16(zero, low),
+            vzip1q_s16(zero, high),
+            vzip2q_s16(zero, high),
+        ]
+        .map(|value| vreinterpretq_s32_s16(value))
+    }
+}
+
+/// One whose factor is exactly a half.
+struct Half(Lifted);
+
+impl Half {
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn new((offset, multiplier, shift, left_shift): Way) -> Option<Self> {
+        let is_half = multiplier == 1 << 30 && shift == 0;
+        Some(Self(Lifted::new(offset, left_shift.checked_sub(1).filter(|_| is_half)?)?))
+    }
+
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn scaled(&self, values: int8x16_t) -> [int32x4_t; 4] {
+        self.0.apply(values)
+    }
+}
+
+/// One whose factor is less than a half.
+struct Right(Lifted, Scale<RIGHT>);
+
+impl Right {
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn new((offset, multiplier, shift, left_shift): Way) -> Option<Self> {
+        let scale = Scale::splat(Rescale::FixedPoint { multiplier, shift });
+        (shift < 0).then_some(Self(Lifted::new(offset, left_shift)?, scale))
+    }
+
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn scaled(&self, values: int8x16_t) -> [int32x4_t; 4] {
+        let mut values = self.0.apply(values);
+        for value in &mut values {
+            *value = self.1.apply(*value);
+        }
+        values
+    }
+}
+
+/// What a sum in the common scale becomes.
+struct Output<const K: u8> {
+    scale: Scale<K>,
+    narrow: Narrow,
+}
+
+impl<const K: u8> Output<K> {
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn bytes(&self, a: [int32x4_t; 4], b: [int32x4_t; 4]) -> int8x16_t {
+        let mut sums = a;
+        for (sum, b) in sums.iter_mut().zip(b) {
+            *sum = self.scale.apply(vaddq_s32(*sum, b));
+        }
+        self.narrow.apply(sums)
+    }
 }
 
 #[inline]

@@ -132,7 +132,8 @@ impl<'a> PaddedRows<'a> {
         let columns = width.checked_add(window.kernel_width)?;
         // A window is copied in blocks of 16 bytes.
         let pitch = columns.checked_mul(geometry.input().channels)?.checked_add(15)?;
-        let fits = pitch.checked_mul(window.kernel_height)? <= PADDED;
+        // One row more is all padding.
+        let fits = pitch.checked_mul(window.kernel_height.checked_add(1)?)? <= PADDED;
         let plain = window.dilation_width == 1 && window.dilation_height == 1;
         let held = [None; ROWS];
         (fits && plain && window.kernel_height <= ROWS).then_some(Self { bytes, pitch, held })
@@ -169,7 +170,8 @@ impl<'a> PaddedRows<'a> {
         let mut rows = [None; ROWS];
         for (ky, to) in rows.iter_mut().enumerate().take(window.kernel_height) {
             let row = geometry.row(y, ky);
-            *to = input.row(row).map(|_| after(self.bytes, place(row) * self.pitch));
+            let place = if input.row(row).is_some() { place(row) } else { places };
+            *to = Some(after(self.bytes, place * self.pitch));
         }
         let windows = Windows {
             rows: rows.get(..window.kernel_height).unwrap_or(&[]),

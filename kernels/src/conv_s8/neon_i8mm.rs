@@ -1,22 +1,56 @@
-//! AArch64 with `SMMLA`: im2col of a strip of pixels, then the shared tiles.
+//! AArch64 with `SMMLA`: pairs of windows where they lie, or im2col of a strip of pixels, then the shared
+//! tiles.
 
-use super::Args;
 use super::neon::strips;
+use super::{Args, neon_rows};
+use crate::isa::aarch64::{Finish, Places, WindowTiles, smmla_windows};
+use crate::requantize::neon::with_scale;
 use crate::tile_s8::NEON_I8MM_LAYOUT;
 use crate::tile_s8::neon_i8mm::{halves, strip};
+use crate::{Epilogue, Filter, after, after_mut};
 
 /// Same bits as scalar, which also takes over when layout or scratch is another's.
 #[target_feature(enable = "neon,i8mm")]
 pub(crate) fn run(args: &mut Args<'_>) {
-    let (filter, epilogue) = (args.0.filter, args.0.epilogue);
-    let scratch = core::mem::take(&mut args.0.scratch);
-    let (rows, pairs, limit) = halves(scratch, filter.depth());
-    let done = filter.layout() == NEON_I8MM_LAYOUT
-        && strips(&mut args.0, rows, limit, |pixels, output| {
+    let op = &mut args.0;
+    let (filter, epilogue) = (op.filter, op.epilogue);
+    let scratch = core::mem::take(&mut op.scratch);
+    let is_ours = filter.layout() == NEON_I8MM_LAYOUT;
+    let mut done = is_ours
+        && filter.channels().is_multiple_of(8)
+        && neon_rows::strips(op, scratch, 2, |places, output| {
+            with_scale!(epilogue, K => {
+                windows::<K>(places, &filter, &epilogue, output);
+            });
+        })
+        .is_some();
+    if is_ours && !done {
+        let (rows, pairs, limit) = halves(scratch, filter.depth());
+        done = strips(op, rows, limit, |pixels, output| {
             strip(pixels, pairs, &filter, &epilogue, output);
         })
         .is_some();
+    }
     if !done {
         super::scalar::run(args);
+    }
+}
+
+/// All channels of some pairs of windows, eight at a time.
+#[target_feature(enable = "neon,i8mm")]
+fn windows<const K: u8>(
+    places: &Places<'_>,
+    filter: &Filter<'_>,
+    epilogue: &Epilogue<'_>,
+    output: &mut [i8],
+) {
+    let channels = filter.channels();
+    for channel in (0..channels).step_by(8) {
+        let weights = after(filter.data(), channel * filter.depth());
+        let finish = Finish::<2>::new::<K>(epilogue, channel).pairs();
+        let run = |tiles: WindowTiles<'_, '_, 4>| smmla_windows::<K>(tiles);
+        let output = after_mut(output, channel);
+        let done = neon_rows::outputs::<4, 8, 8>(places, weights, &finish, channels, output, run);
+        debug_assert!(done.is_some());
     }
 }

@@ -34,7 +34,7 @@ fn rows<const DOTS: bool>(args: &mut Args<'_>) {
     let op = &mut args.0;
     let Some(input) = op.input else { return };
     let output = core::mem::take(&mut op.output);
-    with_scale!(op.epilogue.requantize, K => blocks::<DOTS, K>(op, input, output));
+    with_scale!(op.epilogue, K => blocks::<DOTS, K>(op, input, output));
 }
 
 #[inline]

@@ -7,15 +7,17 @@ mod depthwise;
 mod finish;
 mod gather;
 pub(crate) mod lanes;
+mod places;
 mod sdot;
 mod smmla;
 mod smull;
 
 pub(crate) use depthwise::{GROUP, Line, STEPS, Steps, Taps};
 pub(crate) use finish::Finish;
-pub(crate) use gather::{Windows, interleave};
-pub(crate) use sdot::{sdot_4x16, sdot_8x8, sdot_lane};
-pub(crate) use smmla::{smmla, smmla_8x8};
+pub(crate) use gather::{Windows, interleave, interleave_tiles};
+pub(crate) use places::{PLACES, Places, TILE, WindowTiles};
+pub(crate) use sdot::{sdot_4x16, sdot_8x8, sdot_lane, sdot_windows};
+pub(crate) use smmla::{smmla, smmla_8x8, smmla_windows};
 pub(crate) use smull::smull_4x4;
 
 use crate::copy;

@@ -11,20 +11,32 @@ pub(crate) const FLOAT: u8 = 0;
 pub(crate) const RIGHT: u8 = 1;
 /// [`Scale`] for `tflite`, any shift.
 pub(crate) const ANY: u8 = 2;
+/// [`FLOAT`] where the clamp is all of int8.
+pub(crate) const FLOAT_FREE: u8 = 3;
+/// [`RIGHT`] likewise.
+pub(crate) const RIGHT_FREE: u8 = 4;
 
-/// Runs `$body` with `$kind` standing for the plainest [`Scale`] that fits all channels.
+/// Runs `$body` with `$kind` standing for the plainest way that fits all channels of an [`Epilogue`].
 macro_rules! with_scale {
-    ($requantize:expr, $kind:ident => $body:expr) => {
-        match $requantize {
-            $crate::Requantize::Float { .. } => {
+    ($epilogue:expr, $kind:ident => $body:expr) => {
+        match $epilogue.kind_neon() {
+            $crate::requantize::neon::FLOAT => {
                 const $kind: u8 = $crate::requantize::neon::FLOAT;
                 $body
             }
-            $crate::Requantize::FixedPoint { shift, .. } if shift.iter().all(|&s| s < 0) => {
+            $crate::requantize::neon::RIGHT => {
                 const $kind: u8 = $crate::requantize::neon::RIGHT;
                 $body
             }
-            $crate::Requantize::FixedPoint { .. } => {
+            $crate::requantize::neon::FLOAT_FREE => {
+                const $kind: u8 = $crate::requantize::neon::FLOAT_FREE;
+                $body
+            }
+            $crate::requantize::neon::RIGHT_FREE => {
+                const $kind: u8 = $crate::requantize::neon::RIGHT_FREE;
+                $body
+            }
+            _ => {
                 const $kind: u8 = $crate::requantize::neon::ANY;
                 $body
             }
@@ -93,7 +105,7 @@ impl<const KIND: u8> Scale<KIND> {
     #[target_feature(enable = "neon")]
     pub(crate) fn apply(self, value: int32x4_t) -> int32x4_t {
         match KIND {
-            FLOAT => {
+            FLOAT | FLOAT_FREE => {
                 let product =
                     vmulq_f32(vcvtq_f32_s32(value), vreinterpretq_f32_s32(self.multiplier));
                 // Rounds half to even and saturates.
@@ -101,7 +113,7 @@ impl<const KIND: u8> Scale<KIND> {
             }
             // `SRSHL` rounds ties up: one less for a negative value rounds its tie away from zero.
             // No product with a multiplier that is not negative is the least int32.
-            RIGHT => {
+            RIGHT | RIGHT_FREE => {
                 let high = vqrdmulhq_s32(value, self.multiplier);
                 vrshlq_s32(vsraq_n_s32::<31>(high, high), self.right)
             }
@@ -158,6 +170,22 @@ impl Narrow {
 }
 
 impl Epilogue<'_> {
+    /// The plainest kind of all channels.
+    pub(crate) fn kind_neon(&self) -> u8 {
+        match (self.requantize, self.clamp == Clamp::NONE) {
+            (Requantize::Float { .. }, true) => FLOAT_FREE,
+            (Requantize::Float { .. }, false) => FLOAT,
+            (Requantize::FixedPoint { shift, .. }, is_free) if shift.iter().all(|&s| s < 0) => {
+                if is_free {
+                    RIGHT_FREE
+                } else {
+                    RIGHT
+                }
+            }
+            (Requantize::FixedPoint { .. }, _) => ANY,
+        }
+    }
+
     /// Biases of channels `channel..channel + 4`; zero outside the table.
     #[inline]
     #[target_feature(enable = "neon")]

@@ -167,7 +167,7 @@ pub(crate) fn strip(
     output: &mut [i8],
 ) {
     debug_assert_eq!(filter.layout(), NEON_LAYOUT);
-    with_scale!(epilogue.requantize, K => panels::<K>(pixels, filter, epilogue, output));
+    with_scale!(epilogue, K => panels::<K>(pixels, filter, epilogue, output));
 }
 
 #[target_feature(enable = "neon")]

@@ -1,7 +1,7 @@
 //! AArch64 with `SMMLA`: pairs of pixels, interleaved into the scratch, times pairs of channels.
 
 use crate::isa::aarch64::{
-    Finish, Tiles, interleave as interleave_pair, load_16, smmla, smmla_8x8,
+    Finish, Tiles, interleave as interleave_pair, interleave_tiles, load_16, smmla, smmla_8x8,
 };
 use crate::requantize::neon::{Scale, with_scale};
 use crate::tile_s8::neon::{Job, Outputs, Pixels, whole_tiles};
@@ -32,7 +32,7 @@ pub(crate) fn strip(
 ) {
     debug_assert_eq!(filter.layout(), NEON_I8MM_LAYOUT);
     interleave(pixels, pairs);
-    with_scale!(epilogue.requantize, K => panels::<K>(pixels, pairs, filter, epilogue, output));
+    with_scale!(epilogue, K => panels::<K>(pixels, pairs, filter, epilogue, output));
 }
 
 /// `[pixels, stride]` to tiles of eight pixels, fewer in the last, of `[stride / 8][pixels][8]`. An
@@ -40,7 +40,8 @@ pub(crate) fn strip(
 #[target_feature(enable = "neon")]
 fn interleave(pixels: Pixels<'_>, pairs: &mut [i8]) {
     let Pixels { data, stride, count } = pixels;
-    let mut pixel = 0;
+    let whole = data.get(..count / 8 * 8 * stride).unwrap_or(&[]);
+    let mut pixel = 8 * interleave_tiles(whole, stride, pairs);
     while pixel < count {
         let tile = (count - pixel).min(8).next_multiple_of(2);
         for pair in 0..tile / 2 {

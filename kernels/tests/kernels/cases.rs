@@ -3,6 +3,7 @@
 //! A case owns everything a kernel reads. [`Case::run`] lays it out as asked and runs a cell.
 
 use alloc::{vec, vec::Vec};
+use core::ops::Range;
 
 use libm::{exp, exp2, floor, log2, round};
 use mote_kernels::{
@@ -313,11 +314,11 @@ pub(crate) fn extent() -> impl Strategy<Value = usize> {
 }
 
 /// Kernel, stride, dilation, padding before, input and output extent of one axis.
-fn axis() -> impl Strategy<Value = [usize; 6]> {
+fn axis(inputs: Range<usize>) -> impl Strategy<Value = [usize; 6]> {
     let kernel = prop_oneof![Just(3_usize), 1..=5_usize];
     let stride = prop_oneof![Just(1_usize), 1..=3_usize];
     let dilation = prop_oneof![4 => Just(1_usize), 1 => Just(2_usize)];
-    (kernel, stride, dilation, 1..=13_usize).prop_flat_map(|(kernel, stride, dilation, input)| {
+    (kernel, stride, dilation, inputs).prop_flat_map(|(kernel, stride, dilation, input)| {
         let span = (kernel - 1) * dilation + 1;
         let pad = prop_oneof![Just(0), Just(span / 2), 0..span];
         pad.prop_flat_map(move |pad| {
@@ -330,20 +331,31 @@ fn axis() -> impl Strategy<Value = [usize; 6]> {
 
 /// A window over a map of `inputs` channels to one of `outputs`.
 pub(crate) fn geometry(inputs: usize, outputs: usize) -> impl Strategy<Value = Geometry> {
-    (axis(), axis()).prop_filter_map("a window outside the input", move |(down, across)| {
-        let window = Window {
-            kernel_height: down[0],
-            kernel_width: across[0],
-            stride_height: down[1],
-            stride_width: across[1],
-            dilation_height: down[2],
-            dilation_width: across[2],
-            pad_top: down[3],
-            pad_left: across[3],
-        };
-        let input = Shape::new(down[4], across[4], inputs);
-        Geometry::new(input, Shape::new(down[5], across[5], outputs), window).ok()
-    })
+    geometry_of([inputs, outputs], [1..14, 1..14])
+}
+
+/// The same over an input of so many rows and columns.
+fn geometry_of(
+    [inputs, outputs]: [usize; 2],
+    [rows, columns]: [Range<usize>; 2],
+) -> impl Strategy<Value = Geometry> {
+    (axis(rows), axis(columns)).prop_filter_map(
+        "a window outside the input",
+        move |(down, across)| {
+            let window = Window {
+                kernel_height: down[0],
+                kernel_width: across[0],
+                stride_height: down[1],
+                stride_width: across[1],
+                dilation_height: down[2],
+                dilation_width: across[2],
+                pad_top: down[3],
+                pad_left: across[3],
+            };
+            let input = Shape::new(down[4], across[4], inputs);
+            Geometry::new(input, Shape::new(down[5], across[5], outputs), window).ok()
+        },
+    )
 }
 
 /// Runs `rows(input, first_row, output)` for the whole output at once, or for each of its rows
@@ -517,7 +529,11 @@ impl Case for DepthwiseConv {
         (extent(), multiplier, any::<u64>(), any::<bool>())
             .prop_flat_map(move |(inputs, multiplier, seed, float)| {
                 let outputs = inputs * multiplier;
-                geometry(inputs, outputs).prop_map(move |geometry| {
+                // Now and then more rows than are computed together.
+                let extents = prop_oneof![9 => Just([1..14, 1..14]), 1 => Just([36..42, 1..5])];
+                let map =
+                    extents.prop_flat_map(move |extents| geometry_of([inputs, outputs], extents));
+                map.prop_map(move |geometry| {
                     let mut random = Random(seed);
                     Self {
                         geometry,

@@ -152,6 +152,12 @@ macro_rules! constants {
             "ldr q31, [{finish}, #160]\n",
         )
     };
+    (FLOAT_FREE) => {
+        constants!(FLOAT)
+    };
+    (RIGHT_FREE) => {
+        constants!(RIGHT)
+    };
     (RIGHT) => {
         concat!(constants!(FLOAT), "ldp q25, q26, [{finish}, #64]\n")
     };
@@ -334,7 +340,7 @@ macro_rules! bytes {
             scale!($kind, "v16", "v24", "v26", "v28", $spare),
             scale!($kind, "v17", "v23", "v25", "v27", $spare),
             scale!($kind, "v18", "v24", "v26", "v28", $spare),
-            narrow!(["v15" "v16" "v17" "v18"], "v29", "v30", "v31"),
+            narrow!($kind, ["v15" "v16" "v17" "v18"], "v29", "v30", "v31"),
         )
     };
 }

@@ -20,6 +20,8 @@ pub(crate) struct Finish<const P: usize> {
 
 /// Multiplies and rounds a register: `Scale::apply`, of the kind of the same name.
 macro_rules! scale {
+    (FLOAT_FREE, $($registers:tt)*) => { scale!(FLOAT, $($registers)*) };
+    (RIGHT_FREE, $($registers:tt)*) => { scale!(RIGHT, $($registers)*) };
     (FLOAT, $sum:literal, $multiplier:literal, $right:literal, $left:literal, $spare:literal) => {
         concat!(
             "scvtf ",
@@ -104,9 +106,31 @@ macro_rules! scale {
 }
 pub(super) use scale;
 
-/// Four registers of int32 to bytes in the first of them: `Narrow::apply`.
+/// Four registers of int32 to bytes in the first of them: `Narrow::apply`, without clamping where a kind
+/// is free of it.
 macro_rules! narrow {
-    ([$a:literal $b:literal $c:literal $d:literal], $zero_point:literal, $min:literal, $max:literal) => {
+    (FLOAT_FREE, $($registers:tt)*) => { narrow!(@ $($registers)*) };
+    (RIGHT_FREE, $($registers:tt)*) => { narrow!(@ $($registers)*) };
+    ($kind:ident, [$a:literal $b:literal $c:literal $d:literal], $zero_point:literal, $min:literal, $max:literal) => {
+        concat!(
+            narrow!(@ [$a $b $c $d], $zero_point, $min, $max),
+            "smax ",
+            $a,
+            ".16b, ",
+            $a,
+            ".16b, ",
+            $min,
+            ".16b\n",
+            "smin ",
+            $a,
+            ".16b, ",
+            $a,
+            ".16b, ",
+            $max,
+            ".16b\n",
+        )
+    };
+    (@ [$a:literal $b:literal $c:literal $d:literal], $zero_point:literal, $min:literal, $max:literal) => {
         concat!(
             "sqxtn ",
             $a,
@@ -152,20 +176,6 @@ macro_rules! narrow {
             ".16b, ",
             $c,
             ".8h\n",
-            "smax ",
-            $a,
-            ".16b, ",
-            $a,
-            ".16b, ",
-            $min,
-            ".16b\n",
-            "smin ",
-            $a,
-            ".16b, ",
-            $a,
-            ".16b, ",
-            $max,
-            ".16b\n",
         )
     };
 }
@@ -184,7 +194,9 @@ macro_rules! parameters {
             "ldp q0, q1, [{finish}, #64]\n", "ldp q2, q3, [{finish}, #96]\n",
             "ldp q12, q13, [{finish}, #256]\n", "ldr q14, [{finish}, #288]\n",
     ) };
+    (FLOAT_FREE) => { parameters!(FLOAT) };
     (RIGHT) => { parameters!() };
+    (RIGHT_FREE) => { parameters!() };
     (ANY) => { concat!(
             parameters!(),
             "ldp q8, q9, [{finish}, #192]\n", "ldp q10, q11, [{finish}, #224]\n",
@@ -245,6 +257,8 @@ macro_rules! of_kind {
         match $kind {
             $crate::requantize::neon::FLOAT => $tiles!(FLOAT, $($work),+),
             $crate::requantize::neon::RIGHT => $tiles!(RIGHT, $($work),+),
+            $crate::requantize::neon::FLOAT_FREE => $tiles!(FLOAT_FREE, $($work),+),
+            $crate::requantize::neon::RIGHT_FREE => $tiles!(RIGHT_FREE, $($work),+),
             _ => $tiles!(ANY, $($work),+),
         }
     };

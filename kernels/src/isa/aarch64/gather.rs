@@ -25,21 +25,22 @@ impl Windows<'_> {
     #[inline]
     #[target_feature(enable = "neon")]
     pub(crate) fn gather(&self, to: &mut [i8], stride: usize) -> usize {
-        match self.len.div_ceil(16) {
-            0 => 0,
-            1 => self.blocks::<1>(to, stride),
-            2 => self.blocks::<2>(to, stride),
-            3 => self.blocks::<3>(to, stride),
-            4 => self.blocks::<4>(to, stride),
+        match (self.len.div_ceil(16), self.rows) {
+            (0, _) => 0,
+            (1, &[Some(row)]) => self.short([row], to, stride),
+            (1, &[Some(a), Some(b), Some(c)]) => self.short([a, b, c], to, stride),
+            (1, _) => self.blocks::<1>(to, stride),
+            (2, _) => self.blocks::<2>(to, stride),
+            (3, _) => self.blocks::<3>(to, stride),
+            (4, _) => self.blocks::<4>(to, stride),
             _ => self.blocks::<0>(to, stride),
         }
     }
 
-    /// With `B` blocks of 16 bytes in each row of a window, or any number for 0.
-    #[target_feature(enable = "neon")]
-    fn blocks<const B: usize>(&self, to: &mut [i8], stride: usize) -> usize {
-        let Self { rows, first, step, len, count, pad_value } = *self;
-        let blocks = if B == 0 { len.div_ceil(16) } else { B };
+    /// Windows whose rows, of `blocks` blocks of 16 bytes, all lie in their slices.
+    #[inline]
+    fn whole(&self, blocks: usize, to: &[i8], stride: usize) -> usize {
+        let Self { rows, first, step, len, count, .. } = *self;
         let row_fits = |row: &&[i8], count| {
             row.get(first..).is_some_and(|row| holds(row, count, step, 16 * blocks))
         };
@@ -49,10 +50,38 @@ impl Windows<'_> {
                 && holds(to, count, stride, rows.len() * len + 15)
         };
         // Near the end of the map a few windows less.
-        let Some(count) = (0..16).filter_map(|less| count.checked_sub(less)).find(|&n| fits(n))
-        else {
-            return 0;
-        };
+        (0..16).filter_map(|less| count.checked_sub(less)).find(|&n| fits(n)).unwrap_or(0)
+    }
+
+    /// A block in each of a few `rows`, which are all: the first layers, with few channels.
+    #[target_feature(enable = "neon")]
+    fn short<const R: usize>(&self, rows: [&[i8]; R], to: &mut [i8], stride: usize) -> usize {
+        let Self { first, step, len, .. } = *self;
+        let count = self.whole(1, to, stride);
+        let mut from = rows.map(|row| row.as_ptr().wrapping_add(first));
+        let mut window = to.as_mut_ptr();
+        for _ in 0..count {
+            let mut to = window;
+            for from in &mut from {
+                // SAFETY: the block of one of `count` windows, which all lie in the row.
+                let bytes = unsafe { vld1q_s8(*from) };
+                // SAFETY: a block that begins before the end of its window, `count` of which and 15
+                // bytes more lie in `to`.
+                unsafe { vst1q_s8(to, bytes) };
+                *from = from.wrapping_add(step);
+                to = to.wrapping_add(len);
+            }
+            window = window.wrapping_add(stride);
+        }
+        count
+    }
+
+    /// With `B` blocks of 16 bytes in each row of a window, or any number for 0.
+    #[target_feature(enable = "neon")]
+    fn blocks<const B: usize>(&self, to: &mut [i8], stride: usize) -> usize {
+        let Self { rows, first, step, len, pad_value, .. } = *self;
+        let blocks = if B == 0 { len.div_ceil(16) } else { B };
+        let count = self.whole(blocks, to, stride);
         let pad = vdupq_n_s8(pad_value);
         let mut offset = first;
         let mut window = to.as_mut_ptr();
@@ -131,4 +160,38 @@ pub(crate) fn interleave(
         second = second.wrapping_add(16);
     }
     Some(())
+}
+
+/// Tiles of eight pixels: from rows of `pixels`, `stride` apart, which has to be a multiple of 16, to
+/// `[stride / 8][8][8]` one after the other. Returns how many tiles there were of both.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(crate) fn interleave_tiles(pixels: &[i8], stride: usize, to: &mut [i8]) -> usize {
+    let blocks = stride / 16;
+    let tile = 128 * blocks;
+    let tiles = pixels.len().min(to.len()).checked_div(tile).unwrap_or(0);
+    let (mut from, mut to) = (pixels.as_ptr(), to.as_mut_ptr());
+    for _ in 0..tiles {
+        for block in 0..blocks {
+            let mut pixel = from.wrapping_add(16 * block);
+            let (mut lower, mut upper) = ([vdupq_n_s8(0); 4], [vdupq_n_s8(0); 4]);
+            for (lower, upper) in lower.iter_mut().zip(&mut upper) {
+                // SAFETY: a block of one of the eight pixels of one of `tiles` tiles.
+                let a = vreinterpretq_s64_s8(unsafe { vld1q_s8(pixel) });
+                pixel = pixel.wrapping_add(stride);
+                // SAFETY: as above.
+                let b = vreinterpretq_s64_s8(unsafe { vld1q_s8(pixel) });
+                pixel = pixel.wrapping_add(stride);
+                *lower = vreinterpretq_s8_s64(vzip1q_s64(a, b));
+                *upper = vreinterpretq_s8_s64(vzip2q_s64(a, b));
+            }
+            for half in [lower, upper].as_flattened() {
+                // SAFETY: one of eight blocks of 16 bytes for every block of a tile, likewise.
+                unsafe { vst1q_s8(to, *half) };
+                to = to.wrapping_add(16);
+            }
+        }
+        from = from.wrapping_add(tile);
+    }
+    tiles
 }

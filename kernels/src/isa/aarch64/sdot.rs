@@ -1,7 +1,7 @@
 //! `SDOT`: four products of int8 added to each int32.
 
 use super::finish::{narrow, of_kind, parameters, scale, scale_four, start, vector_asm};
-use super::{Tiles, holds};
+use super::{Tiles, WindowTiles, holds};
 use core::arch::aarch64::*;
 use core::arch::asm;
 
@@ -68,8 +68,72 @@ macro_rules! pixel {
     ($kind:ident, [$a:literal $b:literal $c:literal $d:literal]) => {
         concat!(
             scale_four!($kind, [$a $b $c $d]),
-            narrow!([$a $b $c $d], "v12", "v13", "v14"),
+            narrow!($kind, [$a $b $c $d], "v12", "v13", "v14"),
             "st1 {{", $a, ".16b}}, [{out}], {channels}\n",
+        )
+    };
+}
+
+/// All steps of four runs of `steps`, 16 at a time; what is left of them in `n`'s lowest two bits.
+macro_rules! steps {
+    () => {
+        concat!(
+            "subs {n}, {steps}, #8\n",
+            "b.lo 4f\n",
+            "3:\n",
+            "ldp q0, q1, [{p0}], #32\n",
+            "ldp q2, q3, [{p1}], #32\n",
+            "ldp q4, q5, [{p2}], #32\n",
+            "ldp q6, q7, [{p3}], #32\n",
+            step!(["v0" "v2" "v4" "v6"]),
+            step!(["v1" "v3" "v5" "v7"]),
+            "subs {n}, {n}, #8\n",
+            "b.hs 3b\n",
+            "4:\n",
+            "tbz {n}, #2, 5f\n",
+            "ldr q0, [{p0}], #16\n",
+            "ldr q2, [{p1}], #16\n",
+            "ldr q4, [{p2}], #16\n",
+            "ldr q6, [{p3}], #16\n",
+            step!(["v0" "v2" "v4" "v6"]),
+            "5:\n",
+        )
+    };
+}
+
+/// Goes to the weights of each panel.
+macro_rules! panels {
+    () => {
+        concat!(
+            "mov {w0}, {weights}\n",
+            "add {w1}, {weights}, {panel}\n",
+            "add {w2}, {w1}, {panel}\n",
+            "add {w3}, {w2}, {panel}\n",
+        )
+    };
+}
+
+/// Goes to what follows the four runs.
+macro_rules! next {
+    () => {
+        concat!(
+            "add {p0}, {p0}, {next}\n",
+            "add {p1}, {p1}, {next}\n",
+            "add {p2}, {p2}, {next}\n",
+            "add {p3}, {p3}, {next}\n",
+        )
+    };
+}
+
+/// The outputs of four pixels.
+macro_rules! outputs {
+    ($kind:ident) => {
+        concat!(
+            parameters!($kind),
+            pixel!($kind, ["v16" "v17" "v18" "v19"]),
+            pixel!($kind, ["v20" "v21" "v22" "v23"]),
+            pixel!($kind, ["v24" "v25" "v26" "v27"]),
+            pixel!($kind, ["v28" "v29" "v30" "v31"]),
         )
     };
 }
@@ -84,30 +148,8 @@ macro_rules! tiles {
             vector_asm!(
                 "2:",
                 start!(),
-                "mov {w0}, {weights}",
-                "add {w1}, {weights}, {panel}",
-                "add {w2}, {w1}, {panel}",
-                "add {w3}, {w2}, {panel}",
-                "mov {n}, {steps}",
-                "subs {n}, {n}, #8",
-                "b.lo 4f",
-                "3:",
-                "ldp q0, q1, [{p0}], #32",
-                "ldp q2, q3, [{p1}], #32",
-                "ldp q4, q5, [{p2}], #32",
-                "ldp q6, q7, [{p3}], #32",
-                step!(["v0" "v2" "v4" "v6"]),
-                step!(["v1" "v3" "v5" "v7"]),
-                "subs {n}, {n}, #8",
-                "b.hs 3b",
-                "4:",
-                "tbz {n}, #2, 5f",
-                "ldr q0, [{p0}], #16",
-                "ldr q2, [{p1}], #16",
-                "ldr q4, [{p2}], #16",
-                "ldr q6, [{p3}], #16",
-                step!(["v0" "v2" "v4" "v6"]),
-                "5:",
+                panels!(),
+                steps!(),
                 "ands {n}, {n}, #3",
                 "b.eq 7f",
                 "6:",
@@ -126,15 +168,8 @@ macro_rules! tiles {
                 "subs {n}, {n}, #1",
                 "b.ne 6b",
                 "7:",
-                parameters!($kind),
-                pixel!($kind, ["v16" "v17" "v18" "v19"]),
-                pixel!($kind, ["v20" "v21" "v22" "v23"]),
-                pixel!($kind, ["v24" "v25" "v26" "v27"]),
-                pixel!($kind, ["v28" "v29" "v30" "v31"]),
-                "add {p0}, {p0}, {next}",
-                "add {p1}, {p1}, {next}",
-                "add {p2}, {p2}, {next}",
-                "add {p3}, {p3}, {next}",
+                outputs!($kind),
+                next!(),
                 "subs {tiles}, {tiles}, #1",
                 "b.ne 2b",
                 p0 = inout(reg) $work.pixels.as_ptr() => _,
@@ -176,6 +211,76 @@ pub(crate) fn sdot_4x16<const K: u8>(work: Tiles<'_, 4>) -> Option<()> {
     Some(())
 }
 
+/// The same of windows.
+macro_rules! windows {
+    ($kind:ident, $work:ident) => {
+        // SAFETY: for every tile reads four places, at each of them runs of 4 * steps bytes in
+        // every row, four times 16 * steps * rows, one after the other, in `weights` and writes four
+        // runs of 16 in `output`, all of which `Places` or the caller has checked.
+        unsafe {
+            vector_asm!(
+                "2:",
+                start!(),
+                "ldp {p0:w}, {p1:w}, [{places}], #8",
+                "ldp {p2:w}, {p3:w}, [{places}], #8",
+                "add {p0}, {p0}, {data}",
+                "add {p1}, {p1}, {data}",
+                "add {p2}, {p2}, {data}",
+                "add {p3}, {p3}, {data}",
+                panels!(),
+                "mov {row}, {rows}",
+                "6:",
+                steps!(),
+                next!(),
+                "subs {row}, {row}, #1",
+                "b.ne 6b",
+                outputs!($kind),
+                "subs {tiles}, {tiles}, #1",
+                "b.ne 2b",
+                p0 = out(reg) _,
+                p1 = out(reg) _,
+                p2 = out(reg) _,
+                p3 = out(reg) _,
+                data = in(reg) $work.places.data(),
+                places = inout(reg) $work.places.tile($work.first) => _,
+                rows = in(reg) $work.places.rows(),
+                row = out(reg) _,
+                next = in(reg) $work.places.pitch().wrapping_sub($work.places.len()),
+                weights = in(reg) $work.weights.as_ptr(),
+                panel = in(reg) 4 * $work.places.len() * $work.places.rows(),
+                w0 = out(reg) _,
+                w1 = out(reg) _,
+                w2 = out(reg) _,
+                w3 = out(reg) _,
+                n = out(reg) _,
+                steps = in(reg) $work.places.len() / 4,
+                finish = in(reg) $work.finish,
+                out = inout(reg) $work.output.as_mut_ptr() => _,
+                channels = in(reg) $work.channels,
+                tiles = inout(reg) $work.tiles => _,
+            );
+        }
+    };
+}
+
+/// [`sdot_4x16`] of windows, whose rows have a multiple of 16 bytes.
+#[inline]
+#[target_feature(enable = "dotprod")]
+pub(crate) fn sdot_windows<const K: u8>(work: WindowTiles<'_, '_, 4>) -> Option<()> {
+    let depth = work.places.len() * work.places.rows();
+    let outputs_fit = holds(work.output, 4 * work.tiles, work.channels, 16);
+    let places_fit = work.places.have_tiles(work.first, work.tiles);
+    if !work.places.len().is_multiple_of(16)
+        || work.weights.len() / 16 < depth
+        || !places_fit
+        || !outputs_fit
+    {
+        return None;
+    }
+    of_kind!(K, windows, work);
+    Some(())
+}
+
 /// Four depth steps of eight pixels: `four` twice.
 macro_rules! eight {
     ($w:literal, $lane:literal, $low:tt, $high:tt) => {
@@ -212,7 +317,7 @@ macro_rules! two_pixels {
             scale!($kind, $b, "v1", "v3", "v9", "v7"),
             scale!($kind, $c, "v0", "v2", "v8", "v7"),
             scale!($kind, $d, "v1", "v3", "v9", "v7"),
-            narrow!([$a $b $c $d], "v4", "v5", "v6"),
+            narrow!($kind, [$a $b $c $d], "v4", "v5", "v6"),
             "st1 {{", $a, ".d}}[0], [{out}], {channels}\n",
             "st1 {{", $a, ".d}}[1], [{out}], {channels}\n",
         )

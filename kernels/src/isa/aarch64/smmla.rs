@@ -1,7 +1,7 @@
 //! `SMMLA`: a 2x8 matrix of int8 times the transpose of another, added to a 2x2 matrix of int32.
 
 use super::finish::{narrow, of_kind, parameters, scale, scale_four, start, vector_asm};
-use super::{Tiles, holds};
+use super::{Tiles, WindowTiles, holds};
 use core::arch::aarch64::*;
 use core::arch::asm;
 
@@ -53,10 +53,28 @@ macro_rules! step {
 macro_rules! finish_pair {
     ($kind:ident, [$a:literal $b:literal $c:literal $d:literal]) => {
         concat!(
-            narrow!([$a $b $c $d], "v12", "v13", "v14"),
+            narrow!($kind, [$a $b $c $d], "v12", "v13", "v14"),
             "tbl ", $a, ".16b, {{", $a, ".16b}}, v15.16b\n",
             "st1 {{", $a, ".d}}[0], [{out}], {channels}\n",
             "st1 {{", $a, ".d}}[1], [{out}], {channels}\n",
+        )
+    };
+}
+
+/// The outputs of eight pixels.
+macro_rules! outputs {
+    ($kind:ident) => {
+        concat!(
+            parameters!($kind),
+            scale_four!($kind, ["v16" "v17" "v18" "v19"]),
+            scale_four!($kind, ["v20" "v21" "v22" "v23"]),
+            scale_four!($kind, ["v24" "v25" "v26" "v27"]),
+            scale_four!($kind, ["v28" "v29" "v30" "v31"]),
+            "ldr q15, [{finish}, #304]\n",
+            finish_pair!($kind, ["v16" "v17" "v18" "v19"]),
+            finish_pair!($kind, ["v20" "v21" "v22" "v23"]),
+            finish_pair!($kind, ["v24" "v25" "v26" "v27"]),
+            finish_pair!($kind, ["v28" "v29" "v30" "v31"]),
         )
     };
 }
@@ -94,16 +112,7 @@ macro_rules! tiles {
                 "ldp q10, q11, [{w}, #32]",
                 step!(["v0" "v1" "v2" "v3"], ["v8" "v9" "v10" "v11"]),
                 "5:",
-                parameters!($kind),
-                scale_four!($kind, ["v16" "v17" "v18" "v19"]),
-                scale_four!($kind, ["v20" "v21" "v22" "v23"]),
-                scale_four!($kind, ["v24" "v25" "v26" "v27"]),
-                scale_four!($kind, ["v28" "v29" "v30" "v31"]),
-                "ldr q15, [{finish}, #304]",
-                finish_pair!($kind, ["v16" "v17" "v18" "v19"]),
-                finish_pair!($kind, ["v20" "v21" "v22" "v23"]),
-                finish_pair!($kind, ["v24" "v25" "v26" "v27"]),
-                finish_pair!($kind, ["v28" "v29" "v30" "v31"]),
+                outputs!($kind),
                 "add {pixels}, {pixels}, {next}",
                 "subs {tiles}, {tiles}, #1",
                 "b.ne 2b",
@@ -136,5 +145,87 @@ pub(crate) fn smmla_8x8<const K: u8>(work: Tiles<'_, 4>) -> Option<()> {
         return None;
     }
     of_kind!(K, tiles, work);
+    Some(())
+}
+
+/// The same of windows: a vector of each pair of pixels at a time.
+macro_rules! windows {
+    ($kind:ident, $work:ident) => {
+        // SAFETY: for every tile reads four places, at each of them runs of 16 * steps bytes in
+        // every row, 64 * steps * rows bytes of `weights` and writes eight runs of 8 in `output`,
+        // all of which `Places` or the caller has checked.
+        unsafe {
+            vector_asm!(
+                "2:",
+                start!(),
+                "ldp {p0:w}, {p1:w}, [{places}], #8",
+                "ldp {p2:w}, {p3:w}, [{places}], #8",
+                "add {p0}, {p0}, {data}",
+                "add {p1}, {p1}, {data}",
+                "add {p2}, {p2}, {data}",
+                "add {p3}, {p3}, {data}",
+                "mov {w}, {weights}",
+                "mov {row}, {rows}",
+                "6:",
+                "mov {n}, {steps}",
+                "3:",
+                "ldp q0, q4, [{p0}], #32",
+                "ldp q8, q9, [{w}], #32",
+                "ldp q10, q11, [{w}], #32",
+                "ldp q1, q5, [{p1}], #32",
+                "ldp q2, q6, [{p2}], #32",
+                "ldp q12, q13, [{w}], #32",
+                "ldp q14, q15, [{w}], #32",
+                "ldp q3, q7, [{p3}], #32",
+                step!(["v0" "v1" "v2" "v3"], ["v8" "v9" "v10" "v11"]),
+                step!(["v4" "v5" "v6" "v7"], ["v12" "v13" "v14" "v15"]),
+                "subs {n}, {n}, #2",
+                "b.ne 3b",
+                "add {p0}, {p0}, {next}",
+                "add {p1}, {p1}, {next}",
+                "add {p2}, {p2}, {next}",
+                "add {p3}, {p3}, {next}",
+                "subs {row}, {row}, #1",
+                "b.ne 6b",
+                outputs!($kind),
+                "subs {tiles}, {tiles}, #1",
+                "b.ne 2b",
+                p0 = out(reg) _,
+                p1 = out(reg) _,
+                p2 = out(reg) _,
+                p3 = out(reg) _,
+                data = in(reg) $work.places.data(),
+                places = inout(reg) $work.places.tile($work.first) => _,
+                rows = in(reg) $work.places.rows(),
+                row = out(reg) _,
+                next = in(reg) $work.places.pitch().wrapping_sub($work.places.len()),
+                weights = in(reg) $work.weights.as_ptr(),
+                w = out(reg) _,
+                n = out(reg) _,
+                steps = in(reg) $work.places.len() / 16,
+                finish = in(reg) $work.finish,
+                out = inout(reg) $work.output.as_mut_ptr() => _,
+                channels = in(reg) $work.channels,
+                tiles = inout(reg) $work.tiles => _,
+            );
+        }
+    };
+}
+
+/// [`smmla_8x8`] of windows of pairs of pixels, whose rows have a multiple of 32 bytes.
+#[inline]
+#[target_feature(enable = "neon,i8mm")]
+pub(crate) fn smmla_windows<const K: u8>(work: WindowTiles<'_, '_, 4>) -> Option<()> {
+    let depth = work.places.len() / 2 * work.places.rows();
+    let outputs_fit = holds(work.output, 8 * work.tiles, work.channels, 8);
+    let places_fit = work.places.have_tiles(work.first, work.tiles);
+    if !work.places.len().is_multiple_of(32)
+        || work.weights.len() / 8 < depth
+        || !places_fit
+        || !outputs_fit
+    {
+        return None;
+    }
+    of_kind!(K, windows, work);
     Some(())
 }

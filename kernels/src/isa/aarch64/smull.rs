@@ -188,7 +188,7 @@ macro_rules! tiles {
                 whole!($kind, ["v20" "v21" "v22" "v23"]),
                 whole!($kind, ["v24" "v25" "v26" "v27"]),
                 whole!($kind, ["v28" "v29" "v30" "v31"]),
-                narrow!(["v16" "v20" "v24" "v28"], "v4", "v5", "v6"),
+                narrow!($kind, ["v16" "v20" "v24" "v28"], "v4", "v5", "v6"),
                 "st1 {{v16.s}}[0], [{out}], {channels}",
                 "st1 {{v16.s}}[1], [{out}], {channels}",
                 "st1 {{v16.s}}[2], [{out}], {channels}",
