@@ -21,7 +21,8 @@
 //! # Cost
 //! `out_height * out_width * out_channels * kernel_height * kernel_width * in_channels` MACs.
 //! Scratch: scalar none; AVX2 three to thirty widened windows of `2 * depth` bytes;
-//! AArch64 a strip of windows, about 16 KiB, twice with i8mm; Armv6-M and Armv7-M two windows;
+//! AArch64 a strip of windows, about 16 KiB, twice with i8mm, or the padded rows under a few rows of
+//! outputs where those are more; Armv6-M and Armv7-M two windows;
 //! Armv7E-M two windows, widened and as bytes, and 16 bytes a channel; Helium two to 64 windows of
 //! `depth` bytes and 16 bytes a channel; see [`scratch_bytes`].
 //!
