@@ -21,6 +21,8 @@ use crate::{ClampF16, F16, ShapeError};
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) mod lanes;
+#[cfg(mve)]
+pub(crate) mod mve;
 pub(crate) mod scalar;
 
 /// What an addition reads and writes.
@@ -58,4 +60,5 @@ impl<'a> Args<'a> {
 cells! {
     Avx2 lanes on target_arch = "x86_64",
     Neon lanes on target_arch = "aarch64",
+    Mve mve on mve,
 }

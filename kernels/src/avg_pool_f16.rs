@@ -24,6 +24,8 @@ use crate::{ClampF16, F16, Geometry, Rows, ShapeError};
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) mod lanes;
+#[cfg(mve)]
+pub(crate) mod mve;
 pub(crate) mod scalar;
 
 /// What average pooling reads and writes.
@@ -64,4 +66,5 @@ impl<'a> Args<'a> {
 cells! {
     Avx2 lanes on target_arch = "x86_64",
     Neon lanes on target_arch = "aarch64",
+    Mve mve on mve,
 }

@@ -20,7 +20,7 @@
 //!
 //! # Cost
 //! `out_height * out_width * out_channels * kernel_height * kernel_width * in_channels` MACs.
-//! Scratch: scalar none; AVX2 and AArch64 six windows or more in f32, `4 * depth` bytes each; see
+//! Scratch: scalar none; AVX2, AArch64 and Helium six windows or more in f32, `4 * depth` bytes each; see
 //! [`scratch_bytes`].
 //!
 //! # Source
@@ -32,6 +32,8 @@ use crate::{EpilogueF16, F16, Filter, Geometry, Isa, Layout, Rows, ShapeError, t
 pub(crate) mod armv7em_dsp;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) mod lanes;
+#[cfg(mve)]
+pub(crate) mod mve;
 pub(crate) mod scalar;
 
 /// What a convolution reads and writes.
@@ -78,6 +80,7 @@ cells! {
     Avx2 lanes on target_arch = "x86_64",
     Neon lanes on target_arch = "aarch64",
     Armv7emDsp armv7em_dsp on armv7em_f16,
+    Mve mve on mve,
 }
 
 /// The layout that the cell of `isa` reads without unpacking.

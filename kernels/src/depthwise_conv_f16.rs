@@ -32,6 +32,8 @@ use crate::{EpilogueF16, F16, Filter, Geometry, Isa, Layout, Rows, ShapeError, t
 pub(crate) mod armv7em_dsp;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) mod lanes;
+#[cfg(mve)]
+pub(crate) mod mve;
 pub(crate) mod scalar;
 
 /// What a depthwise convolution reads and writes. Output channel `o` reads input channel
@@ -81,6 +83,7 @@ cells! {
     Avx2 lanes on target_arch = "x86_64",
     Neon lanes on target_arch = "aarch64",
     Armv7emDsp armv7em_dsp on armv7em_f16,
+    Mve mve on mve,
 }
 
 /// The layout that the cell of `isa` reads without unpacking.

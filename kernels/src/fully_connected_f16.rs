@@ -16,7 +16,7 @@
 //! woven layout.
 //!
 //! # Cost
-//! `depth * channels` MACs. Scratch: scalar none; AVX2 and AArch64 the input in f32, `4 * depth` bytes.
+//! `depth * channels` MACs. Scratch: scalar none; AVX2, AArch64 and Helium the input in f32, `4 * depth` bytes.
 //!
 //! # Source
 //! Micikevicius et al., Mixed Precision Training, section 3.3.
@@ -27,6 +27,8 @@ use crate::{EpilogueF16, F16, Filter, Isa, Layout, ShapeError, tile_f16};
 pub(crate) mod armv7em_dsp;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) mod lanes;
+#[cfg(mve)]
+pub(crate) mod mve;
 pub(crate) mod scalar;
 
 /// What a fully connected layer reads and writes.
@@ -73,6 +75,7 @@ cells! {
     Avx2 lanes on target_arch = "x86_64",
     Neon lanes on target_arch = "aarch64",
     Armv7emDsp armv7em_dsp on armv7em_f16,
+    Mve mve on mve,
 }
 
 /// The layout that the cell of `isa` reads without unpacking.

@@ -206,6 +206,22 @@ impl Geometry {
         taps_inside(self.first_column(x), kernel_width, dilation_width, self.input.width)
     }
 
+    /// The outputs of a row whose windows lie inside the input from left to right; none where taps lie
+    /// apart.
+    #[cfg(armv7em)]
+    pub(crate) fn outputs_inside(&self) -> Range<usize> {
+        let (window, width) = (self.window, self.output.width);
+        let room = (self.input.width + window.pad_left).checked_sub(window.kernel_width);
+        match room {
+            Some(room) if window.dilation_width == 1 => {
+                let stride = window.stride_width.max(1);
+                let start = window.pad_left.div_ceil(stride).min(width);
+                start..(room / stride + 1).min(width).max(start)
+            }
+            _ => 0..0,
+        }
+    }
+
     /// Row of tap `ky` of output row `y`; outside the input in the padding.
     #[must_use]
     #[inline]

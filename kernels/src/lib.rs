@@ -16,12 +16,14 @@
 //! | [`avg_pool_s8`], [`max_pool_s8`], [`global_avg_pool_s8`] | x | 32 channels and more | 8 channels and more | | | | | 4 channels | 16 channels |
 //! | [`softmax_s8`] | x | 8 values | | | | | | | |
 //! | [`pad_s8`] | x | scalar's copies | | | | | | | |
-//! | [`conv_f16`] | x | im2col strips, 6 pixels x 16 channels | the same |  |  |  |  | im2col, 4 pixels x 4 channels |  |
-//! | [`pointwise_conv_f16`] | x | the same tiles | the same |  |  |  |  | the same tiles |  |
-//! | [`depthwise_conv_f16`] | x | 8 channels x 4 outputs | the same |  |  |  |  | 4 channels |  |
-//! | [`fully_connected_f16`] | x | the same tiles, 1 x 32 | the same |  |  |  |  | the same tiles, 1 x 4 |  |
-//! | [`avg_pool_f16`], [`max_pool_f16`] | x | 32 channels | the same |  |  |  |  |  |  |
-//! | [`add_f16`], [`clamp_f16`], [`global_avg_pool_f16`], [`softmax_f16`] | x | 8 values | the same |  |  |  |  |  |  |
+//! | [`conv_f16`] | x | im2col strips, 6 pixels x 16 channels | the same |  |  |  |  | im2col, 4 pixels x 4 channels | im2col, 6 pixels x 4 channels |
+//! | [`pointwise_conv_f16`] | x | the same tiles | the same |  |  |  |  | the same tiles | the same tiles |
+//! | [`depthwise_conv_f16`] | x | 8 channels x 4 outputs | the same |  |  |  |  | 4 channels | 4 channels x 4 outputs of a 3x3 row; any window |
+//! | [`fully_connected_f16`] | x | the same tiles, 1 x 32 | the same |  |  |  |  | the same tiles, 1 x 4 | the same tiles, 1 x 4 |
+//! | [`avg_pool_f16`] | x | 32 channels | the same |  |  |  |  |  | 4 channels |
+//! | [`max_pool_f16`] | x | 32 channels | the same |  |  |  |  |  |  |
+//! | [`add_f16`], [`global_avg_pool_f16`] | x | 8 values | the same |  |  |  |  |  | 4 values |
+//! | [`clamp_f16`], [`softmax_f16`] | x | 8 values | the same |  |  |  |  |  |  |
 //! | [`quantize_f16`], [`dequantize_f16`] | x | 8 values | the same |  |  |  |  |  |  |
 //!
 //! Halves are padded by [`pad_s8`] too: two channels of zero bytes are one of a zero.

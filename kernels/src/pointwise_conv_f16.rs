@@ -17,8 +17,8 @@
 //! empty clamp, `Layout` for the woven layout.
 //!
 //! # Cost
-//! `pixels * in_channels * out_channels` MACs. Scratch: scalar none; AVX2 and AArch64 six pixels or more in
-//! f32, `4 * in_channels` bytes each; see [`scratch_bytes`].
+//! `pixels * in_channels * out_channels` MACs. Scratch: scalar none; AVX2, AArch64 and Helium six pixels or
+//! more in f32, `4 * in_channels` bytes each; see [`scratch_bytes`].
 //!
 //! # Source
 //! Howard et al., MobileNets, section 3.1; Micikevicius et al., Mixed Precision Training, section
@@ -30,6 +30,8 @@ use crate::{EpilogueF16, F16, Filter, Isa, Layout, ShapeError, tile_f16};
 pub(crate) mod armv7em_dsp;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) mod lanes;
+#[cfg(mve)]
+pub(crate) mod mve;
 pub(crate) mod scalar;
 
 /// What a pointwise convolution reads and writes.
@@ -76,6 +78,7 @@ cells! {
     Avx2 lanes on target_arch = "x86_64",
     Neon lanes on target_arch = "aarch64",
     Armv7emDsp armv7em_dsp on armv7em_f16,
+    Mve mve on mve,
 }
 
 /// The layout that the cell of `isa` reads without unpacking.

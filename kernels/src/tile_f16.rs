@@ -7,6 +7,8 @@ use crate::{Isa, Layout};
 pub(crate) mod armv7em_dsp;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) mod lanes;
+#[cfg(mve)]
+pub(crate) mod mve;
 
 /// Whether the cells on eight lanes run on it.
 pub(crate) const fn has_lanes(isa: Isa) -> bool {
@@ -34,7 +36,7 @@ pub(crate) const ARMV7EM_LAYOUT: Layout = match Layout::new(4, 2) {
     Err(_) => Layout::PLAIN,
 };
 
-/// Scratch of a convolution: a strip of pixels in f32, on Armv7E-M four as halves.
+/// Scratch of a convolution: a strip of pixels in f32, on Armv7E-M without Helium four as halves.
 pub(crate) const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> usize {
     match isa {
         isa if has_lanes(isa) => {
@@ -48,6 +50,7 @@ pub(crate) const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> us
             }
             row.saturating_mul(pixels)
         }
+        isa if isa.includes(Isa::Mve) => vector_scratch_bytes(isa, depth).saturating_mul(MVE_TILE),
         isa if isa.includes(Isa::Armv7emDsp) => {
             vector_scratch_bytes(isa, depth).saturating_mul(ARMV7EM_TILE)
         }
@@ -59,6 +62,7 @@ pub(crate) const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> us
 pub(crate) const fn vector_scratch_bytes(isa: Isa, depth: usize) -> usize {
     match isa {
         isa if has_lanes(isa) => depth.saturating_mul(4),
+        isa if isa.includes(Isa::Mve) => depth.div_ceil(2).saturating_mul(8),
         isa if isa.includes(Isa::Armv7emDsp) => depth.div_ceil(2).saturating_mul(4),
         _ => 0,
     }
@@ -66,6 +70,8 @@ pub(crate) const fn vector_scratch_bytes(isa: Isa, depth: usize) -> usize {
 
 /// Pixels of a tile.
 pub(crate) const ARMV7EM_TILE: usize = 4;
+/// The same for Helium.
+pub(crate) const MVE_TILE: usize = 6;
 /// Pixels of the tallest tile.
 const TALLEST: usize = 6;
 /// Scratch that a strip keeps within unless a tile takes more.

@@ -76,7 +76,7 @@ impl<'a> Windows<'a> {
         output: &mut [i8],
     ) -> Range<usize> {
         let (window, shape) = (self.geometry.window(), self.geometry.input());
-        let Range { start, end } = self.inside();
+        let Range { start, end } = self.geometry.outputs_inside();
         let pairs = (end - start) / 2;
         let first = self.geometry.first_column(start).max(0).unsigned_abs() * shape.channels;
         let step = window.stride_width * shape.channels;
@@ -87,21 +87,6 @@ impl<'a> Windows<'a> {
             return 0..0;
         }
         start..start + 2 * pairs
-    }
-
-    /// The outputs of a row whose windows lie inside the input; none where taps lie apart.
-    pub(super) fn inside(&self) -> Range<usize> {
-        let (window, shape) = (self.geometry.window(), self.geometry.input());
-        let width = self.geometry.output().width;
-        let room = (shape.width + window.pad_left).checked_sub(window.kernel_width);
-        match room {
-            Some(room) if window.dilation_width == 1 => {
-                let stride = window.stride_width.max(1);
-                let start = window.pad_left.div_ceil(stride).min(width);
-                start..(room / stride + 1).min(width).max(start)
-            }
-            _ => 0..0,
-        }
     }
 
     /// The window of output `x` as bytes.

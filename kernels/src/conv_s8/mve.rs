@@ -50,7 +50,7 @@ impl Strip<'_> {
     fn run(&self, y: usize, panel: &Panel<'_>, pixels: &mut [i8], output: &mut [i8]) {
         let Shape { width, channels, .. } = self.windows.geometry.output();
         let taps = self.windows.rows(y);
-        let inside = if taps.is_whole() { self.windows.inside() } else { 0..0 };
+        let inside = if taps.is_whole() { self.windows.geometry.outputs_inside() } else { 0..0 };
         let mut x = 0;
         while x < width {
             let end = width.min(x + self.most);

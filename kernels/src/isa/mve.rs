@@ -8,6 +8,9 @@
 pub(crate) mod columns;
 pub(crate) mod elementwise;
 pub(crate) mod factors;
+#[macro_use]
+pub(crate) mod half;
 pub(crate) mod interleave;
 pub(crate) mod strip;
+pub(crate) mod taps;
 pub(crate) mod windows;

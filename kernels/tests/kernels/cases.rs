@@ -13,8 +13,6 @@ use mote_kernels::{
 };
 use proptest::prelude::*;
 
-// A chip that includes this file has no cells of its own for halves.
-#[cfg(not(target_os = "none"))]
 pub(crate) use crate::cases_f16::*;
 
 /// How a case is put before a cell.

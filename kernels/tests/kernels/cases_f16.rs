@@ -3,9 +3,12 @@
 //! Every output has a bound of its own, so these cases count their reference in bounds: one step
 //! is the distance to the real result that the family's contract allows.
 
+use alloc::{vec, vec::Vec};
+
 use crate::cases::{
     Case, Random, Setup, extent, for_each_tap, geometry, rubbish, windows, with_scratch,
 };
+use libm::{exp, exp2};
 use mote_kernels::{
     ClampF16, EpilogueF16, F16, Filter, Geometry, Kernels, Layout, add_f16, avg_pool_f16,
     clamp_f16, conv_f16, depthwise_conv_f16, dequantize_f16, fully_connected_f16,
@@ -55,7 +58,7 @@ impl<C: HalfCase> Half<C> {
         let bound = |(real, arithmetic): (f64, f64)| {
             let real = real.clamp(f64::from(min), f64::from(max));
             let widest = real.abs() + arithmetic;
-            (real, arithmetic + (widest / 2048.0).max(0.5_f64.powi(25)))
+            (real, arithmetic + (widest / 2048.0).max(exp2(-25.0)))
         };
         self.0.real().into_iter().map(bound).collect()
     }
@@ -104,7 +107,7 @@ fn real(half: &F16) -> f64 {
 
 /// What a sum of `terms` in f32 may be off, of which the magnitudes sum to `magnitude`.
 fn sum_error(terms: usize, magnitude: f64) -> f64 {
-    (terms + 1) as f64 * 0.5_f64.powi(24) * magnitude
+    (terms + 1) as f64 * exp2(-24.0) * magnitude
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "rounded to f32")]
@@ -138,9 +141,25 @@ impl Random {
         let (a, b) = (narrow(self.real(-5.0, 5.0)), narrow(self.real(-5.0, 5.0)));
         let mixed = ClampF16 { min: a.min(b), max: a.max(b) };
         let relu6 = ClampF16 { min: 0.0, max: 6.0 };
-        self.pick(&[mixed, relu6, ClampF16::NONE, ClampF16::NONE])
+        // Zeros of either sign and what some vectors take for them.
+        let tiny = [-1.0, -TINY, -0.0, 0.0, TINY, 1.0];
+        let (a, b) = (self.pick(&tiny), self.pick(&tiny));
+        let zeros = if a <= b { ClampF16 { min: a, max: b } } else { ClampF16 { min: b, max: a } };
+        self.pick(&[mixed, relu6, zeros, ClampF16::NONE, ClampF16::NONE])
+    }
+
+    fn bias(&mut self, channels: usize) -> Vec<f32> {
+        let odd = self.below(8) == 0;
+        let bias = |random: &mut Self| match random.below(4) {
+            0 if odd => random.pick(&[-TINY, -0.0, 0.0, TINY]),
+            _ => narrow(random.real(-2.0, 2.0)),
+        };
+        (0..channels).map(|_| bias(self)).collect()
     }
 }
+
+/// A subnormal f32.
+const TINY: f32 = f32::MIN_POSITIVE / 4.0;
 
 /// The owned form of a filter and its epilogue.
 #[derive(Clone, Debug)]
@@ -155,7 +174,7 @@ impl Weights {
     fn new(random: &mut Random, channels: usize, depth: usize) -> Self {
         Self {
             filter: random.halves(channels * depth),
-            bias: (0..channels).map(|_| narrow(random.real(-2.0, 2.0))).collect(),
+            bias: random.bias(channels),
             clamp: random.clamp_f16(),
         }
     }
@@ -706,7 +725,7 @@ impl HalfCase for Add {
     fn real(&self) -> Vec<(f64, f64)> {
         let sum = |(a, b)| real(a) + real(b);
         let sums = self.lhs.iter().zip(&self.rhs).map(sum);
-        sums.map(|sum| (sum, sum.abs() * 0.5_f64.powi(24))).collect()
+        sums.map(|sum| (sum, sum.abs() * exp2(-24.0))).collect()
     }
 
     fn clamp(&self) -> ClampF16 {
@@ -766,10 +785,10 @@ impl HalfCase for Softmax {
         for row in self.input.chunks(self.depth) {
             let max = row.iter().map(real).fold(f64::NEG_INFINITY, f64::max);
             let x = |value| (real(value) - max) * f64::from(self.beta);
-            let sum: f64 = row.iter().map(|value| x(value).exp()).sum();
+            let sum: f64 = row.iter().map(|value| exp(x(value))).sum();
             all.extend(row.iter().map(|value| {
-                let probability = x(value).exp() / sum;
-                let exponential = 0.5_f64.powi(21) + x(value).abs() * 0.5_f64.powi(23);
+                let probability = exp(x(value)) / sum;
+                let exponential = exp2(-21.0) + x(value).abs() * exp2(-23.0);
                 let relative = sum_error(self.depth + 15, 1.0) + exponential;
                 (probability, probability * relative)
             }));
@@ -853,7 +872,7 @@ impl HalfCase for Dequantize {
                 let mut random = Random::new(seed);
                 Self {
                     input: random.int8s(len),
-                    scale: narrow(random.real(-24.0, 12.0).exp2()),
+                    scale: narrow(exp2(random.real(-24.0, 12.0))),
                     zero_point: random.int8(),
                 }
             })
@@ -880,7 +899,7 @@ impl HalfCase for Dequantize {
         let zero_point = f64::from(self.zero_point);
         let product = |&value: &i8| (f64::from(value) - zero_point) * f64::from(self.scale);
         let products = self.input.iter().map(product);
-        products.map(|product| (product, product.abs() * 0.5_f64.powi(24))).collect()
+        products.map(|product| (product, product.abs() * exp2(-24.0))).collect()
     }
 
     fn clamp(&self) -> ClampF16 {
@@ -910,7 +929,7 @@ impl Case for QuantizeF16 {
                 let mut random = Random::new(seed);
                 Self {
                     input: random.halves(len),
-                    inverse_scale: narrow(random.real(-12.0, 20.0).exp2()),
+                    inverse_scale: narrow(exp2(random.real(-12.0, 20.0))),
                     zero_point: random.int8(),
                 }
             })

@@ -21,6 +21,10 @@ use semihosting::{eprintln, experimental::env::args, process::exit};
 #[path = "../../../../kernels/tests/kernels/cases.rs"]
 mod cases;
 #[allow(dead_code, reason = "the chip asks for less than the host's tests")]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+#[path = "../../../../kernels/tests/kernels/cases_f16.rs"]
+mod cases_f16;
+#[allow(dead_code, reason = "the chip asks for less than the host's tests")]
 #[path = "../../../../kernels/tests/kernels/search.rs"]
 mod search;
 
@@ -76,6 +80,11 @@ fn run(isa: Isa, kernels: &Kernels) {
         fully_connected_s8 FullyConnected, add_s8 Add, avg_pool_s8 AvgPool,
         global_avg_pool_s8 GlobalAvgPool, max_pool_s8 MaxPool, softmax_s8 Softmax, pad_s8 Pad,
         clamp_s8 ClampAll, lookup_s8 Lookup,
+        conv_f16 ConvF16, pointwise_conv_f16 PointwiseConvF16,
+        depthwise_conv_f16 DepthwiseConvF16, fully_connected_f16 FullyConnectedF16,
+        add_f16 AddF16, avg_pool_f16 AvgPoolF16, global_avg_pool_f16 GlobalAvgPoolF16,
+        max_pool_f16 MaxPoolF16, softmax_f16 SoftmaxF16, clamp_f16 ClampAllF16,
+        quantize_f16 QuantizeF16, dequantize_f16 DequantizeF16,
     }
 }
 
