@@ -1,27 +1,47 @@
-//! AArch64: im2col of a strip of pixels, then the shared tiles.
+//! AArch64: windows where they lie, or im2col of a strip of pixels, then the shared tiles.
 
-use super::{Args, Operands};
+use super::{Args, Operands, neon_rows};
 use crate::im2col_s8::Im2col;
-use crate::isa::aarch64::{Windows, load_16, store_16};
+use crate::isa::aarch64::{Finish, Places, WindowTiles, Windows, load_16, smull_windows, store_16};
+use crate::requantize::neon::with_scale;
 use crate::tile_s8::NEON_LAYOUT;
 use crate::tile_s8::neon::{Pixels, capacity, strip, whole_tiles};
 use crate::tile_s8::neon_row_bytes;
-use crate::{Geometry, after, after_mut, copy};
+use crate::{Epilogue, Filter, Geometry, after, after_mut, copy};
 use core::ops::Range;
 
 /// Same bits as scalar, which also takes over when layout or scratch is another's.
 #[target_feature(enable = "neon")]
 pub(crate) fn run(args: &mut Args<'_>) {
-    let (filter, epilogue) = (args.0.filter, args.0.epilogue);
-    let scratch = core::mem::take(&mut args.0.scratch);
+    let op = &mut args.0;
+    let (filter, epilogue) = (op.filter, op.epilogue);
+    let scratch = core::mem::take(&mut op.scratch);
     let done = filter.layout() == NEON_LAYOUT
-        && strips(&mut args.0, scratch, usize::MAX, |pixels, output| {
-            strip(pixels, &filter, &epilogue, output);
-        })
-        .is_some();
+        && (filter.channels().is_multiple_of(4)
+            && neon_rows::strips(op, scratch, 1, |places, output| {
+                with_scale!(epilogue, K => windows::<K>(places, &filter, &epilogue, output));
+            })
+            .is_some()
+            || strips(op, scratch, usize::MAX, |pixels, output| {
+                strip(pixels, &filter, &epilogue, output);
+            })
+            .is_some());
     if !done {
         super::scalar::run(args);
     }
+}
+
+/// All channels of some windows, four at a time.
+#[target_feature(enable = "neon")]
+fn windows<const K: u8>(
+    places: &Places<'_>,
+    filter: &Filter<'_>,
+    epilogue: &Epilogue<'_>,
+    output: &mut [i8],
+) {
+    let finish = |channel| Finish::<1>::new::<K>(epilogue, channel);
+    let run = |tiles: WindowTiles<'_, '_, 1>| smull_windows::<K>(tiles);
+    neon_rows::panels::<1, 4, 4>(places, filter, output, finish, run);
 }
 
 /// The windows of some output pixels at a time, at most `limit`, as rows in the scratch for `strip`,

@@ -6,7 +6,7 @@ use crate::isa::aarch64::{Finish, Places, WindowTiles, sdot_windows};
 use crate::requantize::neon::with_scale;
 use crate::tile_s8::NEON_DOTPROD_LAYOUT;
 use crate::tile_s8::neon_dotprod::strip;
-use crate::{Epilogue, Filter, after, after_mut};
+use crate::{Epilogue, Filter};
 
 /// Same bits as scalar, which also takes over when layout or scratch is another's.
 #[target_feature(enable = "dotprod")]
@@ -39,13 +39,7 @@ fn windows<const K: u8>(
     epilogue: &Epilogue<'_>,
     output: &mut [i8],
 ) {
-    let channels = filter.channels();
-    for channel in (0..channels).step_by(16) {
-        let weights = after(filter.data(), channel * filter.depth());
-        let finish = Finish::<4>::new::<K>(epilogue, channel);
-        let run = |tiles: WindowTiles<'_, '_, 4>| sdot_windows::<K>(tiles);
-        let output = after_mut(output, channel);
-        let done = neon_rows::outputs::<4, 4, 16>(places, weights, &finish, channels, output, run);
-        debug_assert!(done.is_some());
-    }
+    let finish = |channel| Finish::<4>::new::<K>(epilogue, channel);
+    let run = |tiles: WindowTiles<'_, '_, 4>| sdot_windows::<K>(tiles);
+    neon_rows::panels::<4, 4, 16>(places, filter, output, finish, run);
 }

@@ -7,7 +7,7 @@ use crate::isa::aarch64::{Finish, Places, WindowTiles, smmla_windows};
 use crate::requantize::neon::with_scale;
 use crate::tile_s8::NEON_I8MM_LAYOUT;
 use crate::tile_s8::neon_i8mm::{halves, strip};
-use crate::{Epilogue, Filter, after, after_mut};
+use crate::{Epilogue, Filter};
 
 /// Same bits as scalar, which also takes over when layout or scratch is another's.
 #[target_feature(enable = "neon,i8mm")]
@@ -44,13 +44,7 @@ fn windows<const K: u8>(
     epilogue: &Epilogue<'_>,
     output: &mut [i8],
 ) {
-    let channels = filter.channels();
-    for channel in (0..channels).step_by(8) {
-        let weights = after(filter.data(), channel * filter.depth());
-        let finish = Finish::<2>::new::<K>(epilogue, channel).pairs();
-        let run = |tiles: WindowTiles<'_, '_, 4>| smmla_windows::<K>(tiles);
-        let output = after_mut(output, channel);
-        let done = neon_rows::outputs::<4, 8, 8>(places, weights, &finish, channels, output, run);
-        debug_assert!(done.is_some());
-    }
+    let finish = |channel| Finish::<2>::new::<K>(epilogue, channel).pairs();
+    let run = |tiles: WindowTiles<'_, '_, 4>| smmla_windows::<K>(tiles);
+    neon_rows::panels::<4, 8, 8>(places, filter, output, finish, run);
 }

@@ -3,7 +3,7 @@
 
 use super::{Operands, padded_row_bytes};
 use crate::isa::aarch64::{Finish, PLACES, Places, TILE, WindowTiles, interleave};
-use crate::{Geometry, Rows, after, after_mut, pieces_mut};
+use crate::{Filter, Geometry, Rows, after, after_mut, pieces_mut};
 
 /// Output rows of a strip whose windows lie in groups of `pair`; `None` for windows that have no place
 /// in `scratch`, or whose rows are no whole vectors.
@@ -80,39 +80,43 @@ fn pad(geometry: &Geometry, input: &Rows<'_>, y: isize, value: i8, to: &mut [i8]
     right.fill(value);
 }
 
-/// `N` channels from `channel` on of all places, each of `M / TILE` pixels, by `run`.
+/// All channels of some windows, `N` at a time: `run` computes tiles of `M` pixels.
 #[inline]
-pub(super) fn outputs<const P: usize, const M: usize, const N: usize>(
+pub(super) fn panels<const P: usize, const M: usize, const N: usize>(
     places: &Places<'_>,
-    weights: &[i8],
-    finish: &Finish<P>,
-    channels: usize,
+    filter: &Filter<'_>,
     output: &mut [i8],
+    finish: impl Fn(usize) -> Finish<P>,
     run: impl Fn(WindowTiles<'_, '_, P>) -> Option<()>,
-) -> Option<()> {
-    let (tiles, rest) = places.tiles();
-    if tiles > 0 {
-        run(WindowTiles { places, first: 0, tiles, weights, finish, output, channels })?;
-    }
-    if rest > 0 {
-        // A whole tile beside the output, then the pixels that there are.
-        let mut bytes = [[0; N]; M];
-        let beside = bytes.as_flattened_mut();
-        run(WindowTiles {
-            places,
-            first: tiles,
-            tiles: 1,
-            weights,
-            finish,
-            output: beside,
-            channels: N,
-        })?;
-        let output = after_mut(output, tiles * M * channels);
-        for (to, from) in output.chunks_mut(channels.max(1)).zip(bytes).take(rest * M / TILE) {
-            if let Some(to) = to.first_chunk_mut() {
-                *to = from;
+) {
+    let (channels, (tiles, rest)) = (filter.channels(), places.tiles());
+    for channel in (0..channels).step_by(N) {
+        let weights = after(filter.data(), channel * filter.depth());
+        let (finish, output) = (&finish(channel), after_mut(output, channel));
+        if tiles > 0 {
+            let done =
+                run(WindowTiles { places, first: 0, tiles, weights, finish, output, channels });
+            debug_assert!(done.is_some());
+        }
+        if rest > 0 {
+            // A whole tile beside the output, then the pixels that there are.
+            let mut bytes = [[0; N]; M];
+            let done = run(WindowTiles {
+                places,
+                first: tiles,
+                tiles: 1,
+                weights,
+                finish,
+                output: bytes.as_flattened_mut(),
+                channels: N,
+            });
+            debug_assert!(done.is_some());
+            let output = after_mut(output, tiles * M * channels);
+            for (to, from) in output.chunks_mut(channels).zip(bytes).take(rest * M / TILE) {
+                if let Some(to) = to.first_chunk_mut() {
+                    *to = from;
+                }
             }
         }
     }
-    Some(())
 }

@@ -17,18 +17,24 @@ pub(crate) fn run(args: &mut Args<'_>) {
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn dots(weights: &[[i8; 8]; 9]) -> [[int8x16_t; 6]; 2] {
-    let [w0, w1, w2, w3, w4, w5, w6, w7, w8] = weights.each_ref().map(|weights| load_8(weights));
-    let (columns, zero) = ([[w0, w3, w6], [w1, w4, w7], [w2, w5, w8]], vdup_n_s8(0));
-    let [a, b, c] = columns.map(|[a, b, c]| quads([a, b, c, zero]));
-    let [d, e, f] = columns.map(|[a, b, c]| quads([zero, a, b, c]));
-    [[a[0], a[1], b[0], b[1], c[0], c[1]], [d[0], d[1], e[0], e[1], f[0], f[1]]]
+    // Two copies side by side, of which the lower one counts.
+    let twice = |tap: &[i8; 8]| vcombine_s8(load_8(tap), load_8(tap));
+    let zero = vdupq_n_s8(0);
+    let [mut first, mut second] = [[zero; 6]; 2];
+    let columns = first.as_chunks_mut::<2>().0.iter_mut().zip(second.as_chunks_mut::<2>().0);
+    let [upper, middle, lower] = weights.as_chunks::<3>().0 else { return [first, second] };
+    for ((((first, second), a), b), c) in columns.zip(upper).zip(middle).zip(lower) {
+        let (a, b, c) = (twice(a), twice(b), twice(c));
+        *first = quads(a, b, c, zero);
+        *second = quads(zero, a, b, c);
+    }
+    [first, second]
 }
 
 /// Four rows of channel 0, of channel 1 and so on to channel 7.
 #[inline]
 #[target_feature(enable = "neon")]
-fn quads(rows: [int8x8_t; 4]) -> [int8x16_t; 2] {
-    let [a, b, c, d] = rows.map(|row| vcombine_s8(row, row));
+fn quads(a: int8x16_t, b: int8x16_t, c: int8x16_t, d: int8x16_t) -> [int8x16_t; 2] {
     let upper = vreinterpretq_s16_s8(vzip1q_s8(a, b));
     let lower = vreinterpretq_s16_s8(vzip1q_s8(c, d));
     [vreinterpretq_s8_s16(vzip1q_s16(upper, lower)), vreinterpretq_s8_s16(vzip2q_s16(upper, lower))]

@@ -18,7 +18,7 @@ pub(crate) use gather::{Windows, interleave, interleave_tiles};
 pub(crate) use places::{PLACES, Places, TILE, WindowTiles};
 pub(crate) use sdot::{sdot_4x16, sdot_8x8, sdot_lane, sdot_windows};
 pub(crate) use smmla::{smmla, smmla_8x8, smmla_windows};
-pub(crate) use smull::smull_4x4;
+pub(crate) use smull::{smull_4x4, smull_windows};
 
 use crate::copy;
 use core::arch::aarch64::*;

@@ -2,7 +2,7 @@
 
 use crate::isa::aarch64::{Finish, load_16, load_f32x4, load_i32x4};
 use crate::requantize::chunk;
-use crate::{Clamp, Epilogue, Requantize, Rescale};
+use crate::{Clamp, Epilogue, Requantize, Rescale, after};
 use core::arch::aarch64::*;
 
 /// [`Scale`] for `fp32`.
@@ -63,9 +63,7 @@ impl<const KIND: u8> Scale<KIND> {
         match *requantize {
             Requantize::Float { scale } => Self::float(load_f32x4(&chunk(scale, channel, 0.0))),
             Requantize::FixedPoint { multiplier, shift } => {
-                let shift = chunk(shift, channel, -1_i8).map(i8::cast_unsigned);
-                let shift = vcreate_s8(u64::from(u32::from_le_bytes(shift)));
-                let shift = vmovl_s16(vget_low_s16(vmovl_s8(shift)));
+                let shift = widened(chunk(shift, channel, -1));
                 Self::fixed(load_i32x4(&chunk(multiplier, channel, 0)), shift)
             }
         }
@@ -206,20 +204,57 @@ impl<const P: usize> Finish<P> {
     #[inline]
     #[target_feature(enable = "neon")]
     pub(crate) fn new<const K: u8>(epilogue: &Epilogue<'_>, channel: usize) -> Self {
-        let (zero, narrow) = ([vdupq_n_s32(0); P], epilogue.narrow_neon());
-        let Narrow { zero_point, min, max } = narrow;
-        let (bias, multiplier, right, left) = (zero, zero, zero, zero);
+        let zero = [vdupq_n_s32(0); P];
+        let Narrow { zero_point, min, max } = epilogue.narrow_neon();
+        let bias = vectors(epilogue.bias, channel, 0, |bias| load_i32x4(bias));
+        let (mut right, mut left) = (zero, zero);
+        let multiplier = match epilogue.requantize {
+            Requantize::Float { scale } => {
+                vectors(scale, channel, 0.0, |scale| vreinterpretq_s32_f32(load_f32x4(scale)))
+            }
+            Requantize::FixedPoint { multiplier, shift } => {
+                let shift: [_; P] = vectors(shift, channel, -1, |shift| widened(*shift));
+                for ((right, left), shift) in right.iter_mut().zip(&mut left).zip(shift) {
+                    let scale = Scale::<K>::fixed(*right, shift);
+                    (*right, *left) = (scale.right, scale.left);
+                }
+                vectors(multiplier, channel, 0, |multiplier| load_i32x4(multiplier))
+            }
+        };
         let order = load_16(&PAIR_ORDER);
-        let mut finish = Self { bias, multiplier, right, left, zero_point, min, max, order };
-        for panel in 0..P {
-            let scale = Scale::<K>::load(&epilogue.requantize, channel + 4 * panel);
-            finish.bias[panel] = epilogue.bias_neon(channel + 4 * panel);
-            finish.multiplier[panel] = scale.multiplier;
-            finish.right[panel] = scale.right;
-            finish.left[panel] = scale.left;
-        }
-        finish
+        Self { bias, multiplier, right, left, zero_point, min, max, order }
     }
+}
+
+/// `P` times four entries from `channel` on, `missing` for those beyond the end.
+#[inline]
+#[target_feature(enable = "neon")]
+fn vectors<T: Copy, const P: usize>(
+    table: &[T],
+    channel: usize,
+    missing: T,
+    load: impl Fn(&[T; 4]) -> int32x4_t,
+) -> [int32x4_t; P] {
+    let mut vectors = [vdupq_n_s32(0); P];
+    // One check where all are there, as nearly always.
+    if let Some(whole) = after(table, channel).get(..4 * P) {
+        for (vector, whole) in vectors.iter_mut().zip(whole.as_chunks().0) {
+            *vector = load(whole);
+        }
+    } else {
+        for (panel, vector) in vectors.iter_mut().enumerate() {
+            *vector = load(&chunk(table, channel + 4 * panel, missing));
+        }
+    }
+    vectors
+}
+
+/// Four shifts.
+#[inline]
+#[target_feature(enable = "neon")]
+fn widened(shift: [i8; 4]) -> int32x4_t {
+    let shift = u32::from_le_bytes(shift.map(i8::cast_unsigned));
+    vmovl_s16(vget_low_s16(vmovl_s8(vcreate_s8(shift.into()))))
 }
 
 impl Finish<2> {

@@ -3,7 +3,7 @@
 //! do not fit.
 
 use super::finish::{narrow, of_kind, scale, vector_asm};
-use super::{Tiles, holds};
+use super::{Tiles, WindowTiles, holds};
 
 /// One weight vector times four pixels: the products of the upper halves are added to those of the
 /// lower ones.
@@ -154,6 +154,57 @@ macro_rules! whole {
     };
 }
 
+/// Twice sixteen steps at a time, while `n` less what it says is not negative.
+macro_rules! pairs {
+    ($less:literal) => {
+        concat!(
+            "3:\n",
+            "ldp q0, q1, [{p0}], #32\n",
+            "ldp q2, q3, [{p1}], #32\n",
+            "ldp q4, q5, [{p2}], #32\n",
+            "ldp q6, q7, [{p3}], #32\n",
+            step!("sadalp", ["v0" "v2" "v4" "v6"]),
+            step!("sadalp", ["v1" "v3" "v5" "v7"]),
+            "subs {n}, {n}, #", $less, "\n",
+            "b.hs 3b\n",
+            "4:\n",
+        )
+    };
+}
+
+/// Goes to what follows the four runs.
+macro_rules! next {
+    () => {
+        concat!(
+            "add {p0}, {p0}, {next}\n",
+            "add {p1}, {p1}, {next}\n",
+            "add {p2}, {p2}, {next}\n",
+            "add {p3}, {p3}, {next}\n",
+        )
+    };
+}
+
+/// The outputs of four pixels.
+macro_rules! outputs {
+    ($kind:ident) => {
+        concat!(
+            "ldp q0, q1, [{finish}]\n",
+            "ldp q2, q3, [{finish}, #32]\n",
+            "ldp q4, q5, [{finish}, #64]\n",
+            "ldr q6, [{finish}, #96]\n",
+            whole!($kind, ["v16" "v17" "v18" "v19"]),
+            whole!($kind, ["v20" "v21" "v22" "v23"]),
+            whole!($kind, ["v24" "v25" "v26" "v27"]),
+            whole!($kind, ["v28" "v29" "v30" "v31"]),
+            narrow!($kind, ["v16" "v20" "v24" "v28"], "v4", "v5", "v6"),
+            "st1 {{v16.s}}[0], [{out}], {channels}\n",
+            "st1 {{v16.s}}[1], [{out}], {channels}\n",
+            "st1 {{v16.s}}[2], [{out}], {channels}\n",
+            "st1 {{v16.s}}[3], [{out}], {channels}\n",
+        )
+    };
+}
+
 /// Registers: 16 sums, 8 pixels, 4 weights, 4 products, all 32; then 7 of a `Finish<1>`.
 macro_rules! tiles {
     ($kind:ident, $work:ident) => {
@@ -167,36 +218,12 @@ macro_rules! tiles {
                 single!("saddlp"),
                 "subs {n}, {n}, #1",
                 "b.lo 4f",
-                "3:",
-                "ldp q0, q1, [{p0}], #32",
-                "ldp q2, q3, [{p1}], #32",
-                "ldp q4, q5, [{p2}], #32",
-                "ldp q6, q7, [{p3}], #32",
-                step!("sadalp", ["v0" "v2" "v4" "v6"]),
-                step!("sadalp", ["v1" "v3" "v5" "v7"]),
-                "subs {n}, {n}, #1",
-                "b.hs 3b",
-                "4:",
+                pairs!("1"),
                 "cbz {odd}, 5f",
                 single!("sadalp"),
                 "5:",
-                "ldp q0, q1, [{finish}]",
-                "ldp q2, q3, [{finish}, #32]",
-                "ldp q4, q5, [{finish}, #64]",
-                "ldr q6, [{finish}, #96]",
-                whole!($kind, ["v16" "v17" "v18" "v19"]),
-                whole!($kind, ["v20" "v21" "v22" "v23"]),
-                whole!($kind, ["v24" "v25" "v26" "v27"]),
-                whole!($kind, ["v28" "v29" "v30" "v31"]),
-                narrow!($kind, ["v16" "v20" "v24" "v28"], "v4", "v5", "v6"),
-                "st1 {{v16.s}}[0], [{out}], {channels}",
-                "st1 {{v16.s}}[1], [{out}], {channels}",
-                "st1 {{v16.s}}[2], [{out}], {channels}",
-                "st1 {{v16.s}}[3], [{out}], {channels}",
-                "add {p0}, {p0}, {next}",
-                "add {p1}, {p1}, {next}",
-                "add {p2}, {p2}, {next}",
-                "add {p3}, {p3}, {next}",
+                outputs!($kind),
+                next!(),
                 "subs {tiles}, {tiles}, #1",
                 "b.ne 2b",
                 p0 = inout(reg) $work.pixels.as_ptr() => _,
@@ -231,5 +258,79 @@ pub(crate) fn smull_4x4<const K: u8>(work: Tiles<'_, 1>) -> Option<()> {
         return None;
     }
     of_kind!(K, tiles, work);
+    Some(())
+}
+
+/// The same of windows.
+macro_rules! windows {
+    ($kind:ident, $work:ident) => {
+        // SAFETY: for every tile reads four places, at each of them runs of 16 * steps bytes in
+        // every row, 64 * steps * rows bytes of `weights` and writes four runs of 4 in `output`,
+        // all of which `Places` or the caller has checked.
+        unsafe {
+            vector_asm!(
+                "2:",
+                "ldp {p0:w}, {p1:w}, [{places}], #8",
+                "ldp {p2:w}, {p3:w}, [{places}], #8",
+                "add {p0}, {p0}, {data}",
+                "add {p1}, {p1}, {data}",
+                "add {p2}, {p2}, {data}",
+                "add {p3}, {p3}, {data}",
+                "mov {w}, {weights}",
+                "mov {row}, {rows}",
+                single!("saddlp"),
+                "sub {n}, {steps}, #1",
+                "b 7f",
+                "6:",
+                "mov {n}, {steps}",
+                "7:",
+                "subs {n}, {n}, #2",
+                "b.lo 4f",
+                pairs!("2"),
+                "tbz {n}, #0, 5f",
+                single!("sadalp"),
+                "5:",
+                next!(),
+                "subs {row}, {row}, #1",
+                "b.ne 6b",
+                outputs!($kind),
+                "subs {tiles}, {tiles}, #1",
+                "b.ne 2b",
+                p0 = out(reg) _,
+                p1 = out(reg) _,
+                p2 = out(reg) _,
+                p3 = out(reg) _,
+                data = in(reg) $work.places.data(),
+                places = inout(reg) $work.places.tile($work.first) => _,
+                rows = in(reg) $work.places.rows(),
+                row = out(reg) _,
+                next = in(reg) $work.places.pitch().wrapping_sub($work.places.len()),
+                weights = in(reg) $work.weights.as_ptr(),
+                w = out(reg) _,
+                n = out(reg) _,
+                steps = in(reg) $work.places.len() / 16,
+                finish = in(reg) $work.finish,
+                out = inout(reg) $work.output.as_mut_ptr() => _,
+                channels = in(reg) $work.channels,
+                tiles = inout(reg) $work.tiles => _,
+            );
+        }
+    };
+}
+
+/// [`smull_4x4`] of windows, whose rows have a multiple of 16 bytes.
+#[inline]
+pub(crate) fn smull_windows<const K: u8>(work: WindowTiles<'_, '_, 1>) -> Option<()> {
+    let depth = work.places.len() * work.places.rows();
+    let outputs_fit = holds(work.output, 4 * work.tiles, work.channels, 4);
+    let places_fit = work.places.have_tiles(work.first, work.tiles);
+    if !work.places.len().is_multiple_of(16)
+        || work.weights.len() / 4 < depth
+        || !places_fit
+        || !outputs_fit
+    {
+        return None;
+    }
+    of_kind!(K, windows, work);
     Some(())
 }
