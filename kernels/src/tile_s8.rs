@@ -188,7 +188,7 @@ pub(crate) const MVE_LAYOUT: Layout = match Layout::new(4, 16) {
 pub(crate) const MVE_GROUPS: usize = 64;
 
 /// Bytes that windows are gathered in unless two take more.
-const MVE_STRIP: usize = 1 << 10;
+const MVE_STRIP: usize = 768;
 
 /// The factors of a panel of channels.
 const fn mve_group_bytes(channels: usize) -> usize {

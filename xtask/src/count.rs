@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    chip,
     setup::{self, AARCH64},
     steps::{cargo, run as run_command, target},
 };
@@ -20,13 +21,14 @@ const PROCESSORS: &[(&str, &str)] = &[
     ("max", "max,sve=off,sme=off,pauth-impdef=on"),
 ];
 
-/// `BLOB [--cpu NAME] [--json]`.
+/// `BLOB [--cpu NAME | --board NAME] [--json]`.
 pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
-    let (mut blob, mut processor, mut json) = (None, PROCESSORS[0], false);
+    let (mut blob, mut processor, mut board, mut json) = (None, PROCESSORS[0], None, false);
     let mut arguments = arguments.iter();
     while let Some(&argument) = arguments.next() {
         match argument {
             "--json" => json = true,
+            "--board" => board = Some(arguments.next().copied().unwrap_or_default()),
             "--cpu" => {
                 let name = arguments.next().copied().unwrap_or_default();
                 let known = PROCESSORS.iter().find(|(known, _)| *known == name);
@@ -43,6 +45,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     // Where the user is, not where cargo runs.
     let blob = env::current_dir().unwrap_or_default().join(blob);
 
+    if let Some(board) = board {
+        return chip::run(&blob, board, json);
+    }
     let program = build(json)?;
     let counts = emulate(processor.1, &program, &blob)?;
     if json {
@@ -64,31 +69,31 @@ fn build(quiet: bool) -> Result<Program, String> {
     let toolchain = AARCH64.toolchain().ok_or_else(|| {
         format!("no compiler for {}; `cargo xtask setup` installs it", AARCH64.triple)
     })?;
-    let silence = |command: &mut Command| {
-        if quiet {
-            command.arg("--quiet");
-        }
-    };
-    let mut plugin = cargo("build");
-    plugin.args(["--release", "--locked", "--package", "mote-qemu-plugin"]);
-    silence(&mut plugin);
+    let plugin = build_plugin(quiet)?;
     let mut program = AARCH64.cargo(&toolchain, "build");
     program.args(["--release", "--locked", "--package", "mote-engine", "--example", "count"]);
-    silence(&mut program);
-    for command in [&mut plugin, &mut program] {
-        if quiet {
-            let status = command.stdin(Stdio::null()).status();
-            if !status.as_ref().is_ok_and(std::process::ExitStatus::success) {
-                return Err(format!("{command:?} failed"));
-            }
-        } else {
-            run_command(command)?;
-        }
+    build_one(program, quiet)?;
+    let program = setup::emulated_target().join(AARCH64.triple).join("release/examples/count");
+    Ok(Program { plugin, program })
+}
+
+/// Builds the plugin and says where it is.
+pub(crate) fn build_plugin(quiet: bool) -> Result<PathBuf, String> {
+    let mut plugin = cargo("build");
+    plugin.args(["--release", "--locked", "--package", "mote-qemu-plugin"]);
+    build_one(plugin, quiet)?;
+    Ok(target().join("release/libmote_qemu_plugin.so"))
+}
+
+fn build_one(mut command: Command, quiet: bool) -> Result<(), String> {
+    if !quiet {
+        return run_command(&mut command);
     }
-    Ok(Program {
-        plugin: target().join("release/libmote_qemu_plugin.so"),
-        program: setup::emulated_target().join(AARCH64.triple).join("release/examples/count"),
-    })
+    let status = command.arg("--quiet").stdin(Stdio::null()).status();
+    if status.as_ref().is_ok_and(std::process::ExitStatus::success) {
+        return Ok(());
+    }
+    Err(format!("{command:?} failed"))
 }
 
 /// What was counted.

@@ -5,6 +5,7 @@
 
 use std::{env, process::ExitCode};
 
+mod chip;
 mod count;
 mod demo;
 mod pi;
@@ -12,6 +13,7 @@ mod pytorch;
 mod setup;
 mod steps;
 mod test;
+mod thumb;
 
 // What `mote flash` knows about boards and compilers, shared as files: depending on mote-convert
 // would compile all of it before this program could say a word.
@@ -56,5 +58,6 @@ cargo xtask test     everything CI checks; stops at the first failure
 cargo xtask setup    installs what the two need and this machine lacks; changes nothing otherwise
 cargo xtask pytorch  training beside PyTorch, which it installs: the same weights, and both speeds [PART_OF_A_NAME]
 cargo xtask count    BLOB [--cpu cortex-a53|cortex-a72|cortex-a76|max] [--json]: executed instructions of
-                     one inference on an emulated 64-bit Arm
+                     one inference on an emulated 64-bit Arm; or --board NAME: on an emulated Cortex-M,
+                     with an estimate of the cycles
 cargo xtask pi       [--arch arm64|armhf]: the Raspberry Pi example as a Debian package";

@@ -54,10 +54,9 @@ impl Strip<'_> {
         let mut x = 0;
         while x < width {
             let end = width.min(x + self.most);
-            for (at, to) in (x..end).zip(pieces_mut(pixels, self.pitch)) {
-                if !inside.contains(&at) {
-                    self.windows.gather(&taps, at, to);
-                }
+            for at in (x..end.min(inside.start)).chain(inside.end.max(x)..end) {
+                let to = pixels.get_mut((at - x) * self.pitch..).unwrap_or(&mut []);
+                self.windows.gather(&taps, at, to.get_mut(..self.pitch).unwrap_or(&mut []));
             }
             let range = inside.start.max(x).min(end)..inside.end.max(x).min(end);
             let to = pixels.get_mut((range.start - x) * self.pitch..).unwrap_or(&mut []);
