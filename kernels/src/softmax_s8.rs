@@ -21,6 +21,8 @@ use crate::ShapeError;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
 pub(crate) mod scalar;
 
 /// What softmax reads and writes.
@@ -63,4 +65,5 @@ impl<'a> Args<'a> {
 
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
+    Neon neon on target_arch = "aarch64",
 }

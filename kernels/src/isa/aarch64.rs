@@ -16,7 +16,7 @@ pub(crate) use depthwise::{GROUP, Line, STEPS, Steps, Taps};
 pub(crate) use finish::Finish;
 pub(crate) use gather::{Windows, interleave, interleave_tiles};
 pub(crate) use places::{PLACES, Places, TILE, WindowTiles};
-pub(crate) use sdot::{sdot_4x16, sdot_8x8, sdot_lane, sdot_windows};
+pub(crate) use sdot::{sdot_1x16, sdot_4x16, sdot_8x8, sdot_lane, sdot_windows};
 pub(crate) use smmla::{smmla, smmla_8x8, smmla_windows};
 pub(crate) use smull::{smull_4x4, smull_windows};
 

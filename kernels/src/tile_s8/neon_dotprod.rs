@@ -1,10 +1,10 @@
 //! AArch64 with `SDOT`: four pixels times 16 channels, eight or four where no more are left.
 
-use crate::isa::aarch64::{Finish, Tiles, load_16, sdot_4x16, sdot_8x8, sdot_lane};
+use crate::isa::aarch64::{Finish, Tiles, load_16, sdot_1x16, sdot_4x16, sdot_8x8, sdot_lane};
 use crate::requantize::neon::{Scale, with_scale};
 use crate::tile_s8::NEON_DOTPROD_LAYOUT;
 use crate::tile_s8::neon::{self, Outputs, Pixels};
-use crate::{Epilogue, Filter, after};
+use crate::{Epilogue, Filter, after, after_mut};
 use core::arch::aarch64::*;
 
 /// All channels of some pixels.
@@ -58,16 +58,19 @@ impl Job<'_> {
         let Self { pixels, filter, epilogue, steps } = *self;
         let weights = after(filter.data(), channel * steps * 4);
         let finish = Finish::<4>::new::<K>(epilogue, channel);
-        let job = neon::Job { pixels, channels: filter.channels(), channel };
+        let channels = filter.channels();
+        let job = neon::Job { pixels, channels, channel };
         let run = |tiles: Tiles<'_, 4>| sdot_4x16::<K>(tiles);
         let done = job.tiles::<4, 4, 16>(weights, steps, &finish, output, run);
         let Some(done) = done else { return };
-        if done < pixels.count {
-            let (bias, scale) = self.parameters::<4, K>(channel);
-            let (channels, narrow) = (filter.channels(), epilogue.narrow_neon());
-            let mut outputs = Outputs::<4>::new(output, channels, channel, pixels.count, narrow);
-            self.rest(done, weights, bias, &scale, &mut outputs);
-        }
+        // One by one.
+        let data = after(pixels.data, done * pixels.stride);
+        let rest = Pixels { data, count: pixels.count - done, ..pixels };
+        let job = neon::Job { pixels: rest, ..job };
+        let run = |tiles: Tiles<'_, 4>| sdot_1x16::<K>(tiles);
+        let output = after_mut(output, done * channels);
+        let done = job.tiles::<1, 4, 16>(weights, steps, &finish, output, run);
+        debug_assert!(done.is_some());
     }
 
     /// Eight channels, all pixels.

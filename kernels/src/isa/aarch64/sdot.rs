@@ -211,6 +211,121 @@ pub(crate) fn sdot_4x16<const K: u8>(work: Tiles<'_, 4>) -> Option<()> {
     Some(())
 }
 
+/// Four depth steps of four channels: a weight vector times a lane of a pixel.
+macro_rules! one {
+    ($w:literal, $lane:literal, $pixel:literal, $sum:literal) => {
+        concat!("sdot ", $sum, ".4s, ", $w, ".16b, ", $pixel, ".4b[", $lane, "]\n")
+    };
+}
+
+/// Sixteen steps of four channels and one pixel.
+macro_rules! one_sixteen {
+    ($weights:literal, $pixel:literal, $sum:literal) => {
+        concat!(
+            "ldp q8, q9, [{",
+            $weights,
+            "}], #32\n",
+            "ldp q10, q11, [{",
+            $weights,
+            "}], #32\n",
+            one!("v8", "0", $pixel, $sum),
+            one!("v9", "1", $pixel, $sum),
+            one!("v10", "2", $pixel, $sum),
+            one!("v11", "3", $pixel, $sum),
+        )
+    };
+}
+
+/// Sixteen steps of all channels and one pixel.
+macro_rules! one_step {
+    ($pixel:literal) => {
+        concat!(
+            one_sixteen!("w0", $pixel, "v16"),
+            one_sixteen!("w1", $pixel, "v17"),
+            one_sixteen!("w2", $pixel, "v18"),
+            one_sixteen!("w3", $pixel, "v19"),
+        )
+    };
+}
+
+/// The same as `tiles`, of one pixel each.
+macro_rules! single_tiles {
+    ($kind:ident, $work:ident) => {
+        // SAFETY: for every tile reads a run of 4 * steps bytes in `pixels` and four of 16 * steps,
+        // one after the other, in `weights` and writes a run of 16 in `output`, all of which the
+        // caller has checked.
+        unsafe {
+            vector_asm!(
+                "2:",
+                "ldp q16, q17, [{finish}]",
+                "ldp q18, q19, [{finish}, #32]",
+                panels!(),
+                "subs {n}, {steps}, #8",
+                "b.lo 4f",
+                "3:",
+                "ldp q0, q1, [{p0}], #32",
+                one_step!("v0"),
+                one_step!("v1"),
+                "subs {n}, {n}, #8",
+                "b.hs 3b",
+                "4:",
+                "tbz {n}, #2, 5f",
+                "ldr q0, [{p0}], #16",
+                one_step!("v0"),
+                "5:",
+                "ands {n}, {n}, #3",
+                "b.eq 7f",
+                "6:",
+                "ldr s0, [{p0}], #4",
+                "ldr q8, [{w0}], #16",
+                "ldr q9, [{w1}], #16",
+                "ldr q10, [{w2}], #16",
+                "ldr q11, [{w3}], #16",
+                one!("v8", "0", "v0", "v16"),
+                one!("v9", "0", "v0", "v17"),
+                one!("v10", "0", "v0", "v18"),
+                one!("v11", "0", "v0", "v19"),
+                "subs {n}, {n}, #1",
+                "b.ne 6b",
+                "7:",
+                parameters!($kind),
+                pixel!($kind, ["v16" "v17" "v18" "v19"]),
+                "add {p0}, {p0}, {next}",
+                "subs {tiles}, {tiles}, #1",
+                "b.ne 2b",
+                p0 = inout(reg) $work.pixels.as_ptr() => _,
+                next = in(reg) $work.stride.wrapping_sub(4 * $work.steps),
+                weights = in(reg) $work.weights.as_ptr(),
+                panel = in(reg) 16 * $work.steps,
+                w0 = out(reg) _,
+                w1 = out(reg) _,
+                w2 = out(reg) _,
+                w3 = out(reg) _,
+                n = out(reg) _,
+                steps = in(reg) $work.steps,
+                finish = in(reg) $work.finish,
+                out = inout(reg) $work.output.as_mut_ptr() => _,
+                channels = in(reg) $work.channels,
+                tiles = inout(reg) $work.tiles => _,
+            );
+        }
+    };
+}
+
+/// [`sdot_4x16`] of single pixels.
+#[inline]
+#[target_feature(enable = "dotprod")]
+pub(crate) fn sdot_1x16<const K: u8>(work: Tiles<'_, 4>) -> Option<()> {
+    let Tiles { pixels, stride, weights, steps, output, channels, tiles, .. } = &work;
+    let (pixels_fit, outputs_fit) =
+        (holds(pixels, *tiles, *stride, steps * 4), holds(output, *tiles, *channels, 16));
+    if weights.len() / 64 < *steps || !pixels_fit || !outputs_fit {
+        return None;
+    }
+    of_kind!(K, single_tiles, work);
+    Some(())
+}
+
 /// The same of windows.
 macro_rules! windows {
     ($kind:ident, $work:ident) => {
