@@ -173,25 +173,28 @@ impl<'a> PaddedRows<'a> {
         let Im2col { geometry, input, pad_value } = *im2col;
         let (window, channels) = (geometry.window(), geometry.input().channels);
         let (places, left) = (window.kernel_height, window.pad_left * channels);
-        let place = |row: isize| {
-            row.checked_rem_euclid(places.cast_signed()).map_or(0, isize::unsigned_abs)
-        };
-        for ky in 0..window.kernel_height {
+        // Where each row of the window is held.
+        let mut offsets = [0; ROWS];
+        for (ky, offset) in offsets.iter_mut().enumerate().take(places) {
             let row = geometry.row(y, ky);
-            let (Some(source), place) = (input.row(row), place(row)) else { continue };
+            let Some(source) = input.row(row) else {
+                *offset = places * self.pitch;
+                continue;
+            };
+            let place = row.checked_rem_euclid(places.cast_signed());
+            let place = place.map_or(0, isize::unsigned_abs);
+            *offset = place * self.pitch;
             let Some(held) = self.held.get_mut(place).filter(|held| **held != Some(row)) else {
                 continue;
             };
             *held = Some(row);
-            let to = after_mut(self.bytes, place * self.pitch);
+            let to = after_mut(self.bytes, *offset);
             let len = (self.pitch - 15).min(to.len());
             copy(after_mut(to.get_mut(..len).unwrap_or(&mut []), left), source);
         }
         let mut rows = [None; ROWS];
-        for (ky, to) in rows.iter_mut().enumerate().take(window.kernel_height) {
-            let row = geometry.row(y, ky);
-            let place = if input.row(row).is_some() { place(row) } else { places };
-            *to = Some(after(self.bytes, place * self.pitch));
+        for (to, offset) in rows.iter_mut().zip(offsets).take(places) {
+            *to = Some(after(self.bytes, offset));
         }
         let windows = Windows {
             rows: rows.get(..window.kernel_height).unwrap_or(&[]),

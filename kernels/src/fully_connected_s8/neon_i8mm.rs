@@ -13,7 +13,7 @@ pub(crate) fn run(args: &mut Args<'_>) {
     let (filter, epilogue) = (&op.filter, &op.epilogue);
     let (rows, pairs, limit) = halves(op.scratch, filter.depth());
     let done = filter.layout() == NEON_I8MM_LAYOUT
-        && strips(op.input, shape, op.output, rows, limit, |pixels, output| {
+        && strips(op.input, shape, op.output, rows, [limit, 8], |pixels, output| {
             strip(pixels, pairs, filter, epilogue, output);
         })
         .is_some();

@@ -17,7 +17,7 @@ pub(crate) use finish::Finish;
 pub(crate) use gather::{Windows, interleave, interleave_tiles};
 pub(crate) use places::{PLACES, Places, TILE, WindowTiles};
 pub(crate) use sdot::{sdot_1x16, sdot_4x16, sdot_8x8, sdot_lane, sdot_windows};
-pub(crate) use smmla::{smmla, smmla_8x8, smmla_windows};
+pub(crate) use smmla::{smmla, smmla_4x8, smmla_8x8, smmla_windows};
 pub(crate) use smull::{smull_4x4, smull_windows};
 
 use crate::copy;

@@ -11,7 +11,7 @@ pub(crate) fn run(args: &mut Args<'_>) {
     let shape = [op.filter.depth(), op.filter.channels()];
     let (filter, epilogue) = (&op.filter, &op.epilogue);
     let done = filter.layout() == NEON_LAYOUT
-        && strips(op.input, shape, op.output, op.scratch, usize::MAX, |pixels, output| {
+        && strips(op.input, shape, op.output, op.scratch, [usize::MAX, 16], |pixels, output| {
             strip(pixels, filter, epilogue, output);
         })
         .is_some();

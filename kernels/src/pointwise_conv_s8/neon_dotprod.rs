@@ -10,10 +10,19 @@ pub(crate) fn run(args: &mut Args<'_>) {
     let op = &mut args.0;
     let shape = [op.filter.depth(), op.filter.channels()];
     let (filter, epilogue) = (&op.filter, &op.epilogue);
+    // The tiles of eight channels and more read no further than the depth.
+    let granule = if filter.channels().is_multiple_of(8) { 4 } else { 16 };
     let done = filter.layout() == NEON_DOTPROD_LAYOUT
-        && strips(op.input, shape, op.output, op.scratch, usize::MAX, |pixels, output| {
-            strip(pixels, filter, epilogue, output);
-        })
+        && strips(
+            op.input,
+            shape,
+            op.output,
+            op.scratch,
+            [usize::MAX, granule],
+            |pixels, output| {
+                strip(pixels, filter, epilogue, output);
+            },
+        )
         .is_some();
     if !done {
         super::scalar::run(args);

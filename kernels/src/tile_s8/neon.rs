@@ -8,7 +8,8 @@ use crate::tile_s8::{NEON_LAYOUT, NEON_SLACK, neon_row_bytes};
 use crate::{Epilogue, Filter, after, after_mut};
 use core::arch::aarch64::*;
 
-/// Consecutive pixels, each a row of `stride` bytes: its depth and anything up to a multiple of 16.
+/// Consecutive pixels, each a row of `stride` bytes: its depth and anything up to a multiple of 16, or
+/// of what the instruction set asks of whole tiles.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pixels<'a> {
     pub(crate) data: &'a [i8],
@@ -32,19 +33,22 @@ pub(crate) const fn whole_tiles(pixels: usize) -> usize {
 }
 
 /// A matrix product over `input: [pixels, depth]`, in strips of at most `limit` pixels for `strip`,
-/// which gets the pixels and their outputs. `None`, and nothing done, without room in the scratch.
+/// which gets the pixels and their outputs. Where they make whole tiles of eight, pixels need only be
+/// multiples of `granule` to be left where they are. `None`, and nothing done, without room in the
+/// scratch.
 #[target_feature(enable = "neon")]
 pub(crate) fn strips(
     input: &[i8],
     [depth, channels]: [usize; 2],
     output: &mut [i8],
     scratch: &mut [i8],
-    limit: usize,
+    [limit, granule]: [usize; 2],
     mut strip: impl FnMut(Pixels<'_>, &mut [i8]),
 ) -> Option<()> {
-    let stride = neon_row_bytes(depth);
+    let are_whole = output.len().checked_div(channels)?.is_multiple_of(8) && limit >= 8;
     // Rows as they are, so many that they stay in the nearest cache; or copies.
-    let in_place = stride == depth;
+    let in_place = depth.is_multiple_of(if are_whole { granule } else { 16 });
+    let stride = if in_place { depth } else { neon_row_bytes(depth) };
     let room = if in_place { NEAR.checked_div(depth)?.max(8) } else { capacity(scratch, depth) };
     let pixels = whole_tiles(room.min(limit));
     if pixels == 0 || channels == 0 {

@@ -1,7 +1,8 @@
 //! AArch64 with `SMMLA`: pairs of pixels, interleaved into the scratch, times pairs of channels.
 
 use crate::isa::aarch64::{
-    Finish, Tiles, interleave as interleave_pair, interleave_tiles, load_16, smmla, smmla_8x8,
+    Finish, Tiles, interleave as interleave_pair, interleave_tiles, load_16, smmla, smmla_4x8,
+    smmla_8x8,
 };
 use crate::requantize::neon::{Scale, with_scale};
 use crate::tile_s8::neon::{Job, Outputs, Pixels, whole_tiles};
@@ -73,7 +74,15 @@ fn panels<const K: u8>(
             Job { pixels: Pixels { data: pairs, ..pixels }, channels: filter.channels(), channel };
         let run = |tiles: Tiles<'_, 4>| smmla_8x8::<K>(tiles);
         let Some(done) = job.tiles::<8, 4, 8>(weights, steps, &finish, output, run) else { return };
-        if done < pixels.count {
+        let rest = pixels.count - done;
+        if rest == 4 {
+            let data = after(pairs, done * pixels.stride);
+            let job = Job { pixels: Pixels { data, count: rest, ..pixels }, ..job };
+            let run = |tiles: Tiles<'_, 4>| smmla_4x8::<K>(tiles);
+            let output = after_mut(output, done * job.channels);
+            let done = job.tiles::<4, 4, 8>(weights, steps, &finish, output, run);
+            debug_assert!(done.is_some());
+        } else if rest > 0 {
             let scale = [
                 Scale::load(&epilogue.requantize, channel),
                 Scale::load(&epilogue.requantize, channel + 4),

@@ -162,17 +162,17 @@ pub(crate) fn interleave(
     Some(())
 }
 
-/// Tiles of eight pixels: from rows of `pixels`, `stride` apart, which has to be a multiple of 16, to
+/// Tiles of eight pixels: from rows of `pixels`, `stride` apart, which has to be a multiple of 8, to
 /// `[stride / 8][8][8]` one after the other. Returns how many tiles there were of both.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(crate) fn interleave_tiles(pixels: &[i8], stride: usize, to: &mut [i8]) -> usize {
-    let blocks = stride / 16;
-    let tile = 128 * blocks;
+    let groups = stride / 8;
+    let tile = 64 * groups;
     let tiles = pixels.len().min(to.len()).checked_div(tile).unwrap_or(0);
     let (mut from, mut to) = (pixels.as_ptr(), to.as_mut_ptr());
     for _ in 0..tiles {
-        for block in 0..blocks {
+        for block in 0..groups / 2 {
             let mut pixel = from.wrapping_add(16 * block);
             let (mut lower, mut upper) = ([vdupq_n_s8(0); 4], [vdupq_n_s8(0); 4]);
             for (lower, upper) in lower.iter_mut().zip(&mut upper) {
@@ -186,8 +186,22 @@ pub(crate) fn interleave_tiles(pixels: &[i8], stride: usize, to: &mut [i8]) -> u
                 *upper = vreinterpretq_s8_s64(vzip2q_s64(a, b));
             }
             for half in [lower, upper].as_flattened() {
-                // SAFETY: one of eight blocks of 16 bytes for every block of a tile, likewise.
+                // SAFETY: one of four vectors for every group of eight bytes, likewise.
                 unsafe { vst1q_s8(to, *half) };
+                to = to.wrapping_add(16);
+            }
+        }
+        if groups % 2 == 1 {
+            let mut pixel = from.wrapping_add(8 * (groups - 1));
+            for _ in 0..4 {
+                // SAFETY: the last group of one of the eight pixels.
+                let a = unsafe { vld1_s8(pixel) };
+                pixel = pixel.wrapping_add(stride);
+                // SAFETY: as above.
+                let b = unsafe { vld1_s8(pixel) };
+                pixel = pixel.wrapping_add(stride);
+                // SAFETY: as for the blocks.
+                unsafe { vst1q_s8(to, vcombine_s8(a, b)) };
                 to = to.wrapping_add(16);
             }
         }

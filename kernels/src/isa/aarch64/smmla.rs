@@ -148,6 +148,87 @@ pub(crate) fn smmla_8x8<const K: u8>(work: Tiles<'_, 4>) -> Option<()> {
     Some(())
 }
 
+/// Eight depth steps of two pairs of pixels.
+macro_rules! half_step {
+    ([$p0:literal $p1:literal], $weights:tt) => {
+        concat!(
+            pair!($p0, $weights, ["v16" "v17" "v18" "v19"]),
+            pair!($p1, $weights, ["v20" "v21" "v22" "v23"]),
+        )
+    };
+}
+
+/// As `tiles`, of four pixels each.
+macro_rules! half_tiles {
+    ($kind:ident, $work:ident) => {
+        // SAFETY: for every tile reads 32 * steps bytes of `pixels` and 64 * steps of `weights` and
+        // writes four runs of 8 in `output`, all of which the caller has checked.
+        unsafe {
+            vector_asm!(
+                "2:",
+                "ldp q16, q17, [{finish}]",
+                "ldp q18, q19, [{finish}, #32]",
+                "ldp q20, q21, [{finish}]",
+                "ldp q22, q23, [{finish}, #32]",
+                "mov {w}, {weights}",
+                "subs {n}, {steps}, #2",
+                "b.lo 4f",
+                "3:",
+                "ldp q0, q1, [{pixels}], #32",
+                "ldp q8, q9, [{w}], #32",
+                "ldp q10, q11, [{w}], #32",
+                "ldp q4, q5, [{pixels}], #32",
+                "ldp q12, q13, [{w}], #32",
+                "ldp q14, q15, [{w}], #32",
+                half_step!(["v0" "v1"], ["v8" "v9" "v10" "v11"]),
+                half_step!(["v4" "v5"], ["v12" "v13" "v14" "v15"]),
+                "subs {n}, {n}, #2",
+                "b.hs 3b",
+                "4:",
+                "tbz {n}, #0, 5f",
+                "ldp q0, q1, [{pixels}], #32",
+                "ldp q8, q9, [{w}]",
+                "ldp q10, q11, [{w}, #32]",
+                half_step!(["v0" "v1"], ["v8" "v9" "v10" "v11"]),
+                "5:",
+                parameters!($kind),
+                scale_four!($kind, ["v16" "v17" "v18" "v19"]),
+                scale_four!($kind, ["v20" "v21" "v22" "v23"]),
+                "ldr q15, [{finish}, #304]",
+                finish_pair!($kind, ["v16" "v17" "v18" "v19"]),
+                finish_pair!($kind, ["v20" "v21" "v22" "v23"]),
+                "add {pixels}, {pixels}, {next}",
+                "subs {tiles}, {tiles}, #1",
+                "b.ne 2b",
+                pixels = inout(reg) $work.pixels.as_ptr() => _,
+                next = in(reg) (4 * $work.stride).wrapping_sub(32 * $work.steps),
+                weights = in(reg) $work.weights.as_ptr(),
+                w = out(reg) _,
+                n = out(reg) _,
+                steps = in(reg) $work.steps,
+                finish = in(reg) $work.finish,
+                out = inout(reg) $work.output.as_mut_ptr() => _,
+                channels = in(reg) $work.channels,
+                tiles = inout(reg) $work.tiles => _,
+            );
+        }
+    };
+}
+
+/// [`smmla_8x8`] of four pixels: a tile of them is `[steps][4][8]` and begins every four times `stride`.
+#[inline]
+#[target_feature(enable = "neon,i8mm")]
+pub(crate) fn smmla_4x8<const K: u8>(work: Tiles<'_, 4>) -> Option<()> {
+    let Tiles { pixels, stride, weights, steps, output, channels, tiles, .. } = &work;
+    let (pixels_fit, outputs_fit) =
+        (holds(pixels, *tiles, 4 * stride, steps * 32), holds(output, 4 * tiles, *channels, 8));
+    if weights.len() / 64 < *steps || !pixels_fit || !outputs_fit {
+        return None;
+    }
+    of_kind!(K, half_tiles, work);
+    Some(())
+}
+
 /// The same of windows: a vector of each pair of pixels at a time.
 macro_rules! windows {
     ($kind:ident, $work:ident) => {
