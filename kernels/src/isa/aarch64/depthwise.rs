@@ -115,7 +115,7 @@ struct Work<'a> {
 
 /// Loads what eight channels need. Registers: three columns in v0 to v5; weights in v6 to v14, then
 /// bias in v21 and v22, or weights in v19 to v21; sums in v15 to v18; factors in v23 to v28; zero
-/// point and clamp in v29 to v31.
+/// point and clamp in v29 to v31. Products that no `SDOT` adds up are in v19, v20, v27 and v28.
 macro_rules! constants {
     (DOTS, $kind:ident) => {
         concat!(
@@ -241,49 +241,57 @@ macro_rules! widen {
     };
 }
 
-/// Products of a column, or of two, with the weights of some rows, in an int16, for the first row of
-/// outputs or for the second.
-macro_rules! products {
-    ($to:literal, $($add:literal $rows:literal $width:literal $weight:literal),+) => {
-        concat!($($add, " ", $to, ".8h, ", $rows, $width, ", ", $weight, $width, "\n",)+)
+/// A product with a weight in an int16: of the upper row of a column or its neighbour, or of the
+/// rows below, for the first row of outputs or for the second.
+macro_rules! product {
+    ($multiply:literal, $to:literal, $rows:literal, $width:literal, $weight:literal) => {
+        concat!($multiply, " ", $to, ".8h, ", $rows, $width, ", ", $weight, $width, "\n")
     };
 }
 
-macro_rules! three {
-    (0, $to:literal, [$upper:literal $lower:literal], $a:literal $b:literal $c:literal) => {
-        products!($to, "smull" $upper ".8b" $a, "smlal2" $upper ".16b" $b, "smlal" $lower ".8b" $c)
+/// Starts with the first row of a window.
+macro_rules! first {
+    (0, $to:literal, [$upper:literal $lower:literal], $weight:literal) => {
+        product!("smull", $to, $upper, ".8b", $weight)
     };
-    (1, $to:literal, [$upper:literal $lower:literal], $a:literal $b:literal $c:literal) => {
-        products!($to, "smull2" $upper ".16b" $a, "smlal" $lower ".8b" $b, "smlal2" $lower ".16b" $c)
-    };
-}
-
-macro_rules! two {
-    (0, $to:literal, [$upper:literal $lower:literal], $a:literal $b:literal) => {
-        products!($to, "smull" $upper ".8b" $a, "smlal2" $upper ".16b" $b)
-    };
-    (1, $to:literal, [$upper:literal $lower:literal], $a:literal $b:literal) => {
-        products!($to, "smull2" $upper ".16b" $a, "smlal" $lower ".8b" $b)
+    (1, $to:literal, [$upper:literal $lower:literal], $weight:literal) => {
+        product!("smull2", $to, $upper, ".16b", $weight)
     };
 }
 
-/// The last row of two columns and that of the third one.
-macro_rules! last_row {
-    (0, [$a:literal $b:literal], [$x:literal $y:literal $z:literal]) => {
-        concat!(
-            products!($a, "smull" $x ".8b" "v12", "smlal" $y ".8b" "v13"),
-            products!($b, "smull" $z ".8b" "v14"),
-        )
+/// Adds the second row.
+macro_rules! second {
+    (0, $to:literal, [$upper:literal $lower:literal], $weight:literal) => {
+        product!("smlal2", $to, $upper, ".16b", $weight)
     };
-    (1, [$a:literal $b:literal], [$x:literal $y:literal $z:literal]) => {
-        concat!(
-            products!($a, "smull2" $x ".16b" "v12", "smlal2" $y ".16b" "v13"),
-            products!($b, "smull2" $z ".16b" "v14"),
-        )
+    (1, $to:literal, [$upper:literal $lower:literal], $weight:literal) => {
+        product!("smlal", $to, $lower, ".8b", $weight)
     };
 }
 
-/// Three columns times their weights, added to the bias.
+/// Adds the third row.
+macro_rules! third {
+    (0, $to:literal, [$upper:literal $lower:literal], $weight:literal) => {
+        product!("smlal", $to, $lower, ".8b", $weight)
+    };
+    (1, $to:literal, [$upper:literal $lower:literal], $weight:literal) => {
+        product!("smlal2", $to, $lower, ".16b", $weight)
+    };
+}
+
+/// Starts with the third row.
+macro_rules! third_alone {
+    (0, $to:literal, [$upper:literal $lower:literal], $weight:literal) => {
+        product!("smull", $to, $lower, ".8b", $weight)
+    };
+    (1, $to:literal, [$upper:literal $lower:literal], $weight:literal) => {
+        product!("smull2", $to, $lower, ".16b", $weight)
+    };
+}
+
+/// Three columns times their weights, added to the bias, with what follows an instruction far from
+/// it, since the Cortex-A53 runs in order and waits: for the first row of outputs in v15 and v16, or
+/// in the two registers given.
 macro_rules! sums {
     (DOTS, 0, $columns:tt, $sums:tt) => {
         sums!(@ $columns, ["v6" "v7" "v8" "v9" "v10" "v11"], $sums)
@@ -304,42 +312,187 @@ macro_rules! sums {
             "sdot ", $high, ".4s, ", $c1, ".16b, ", $w1, ".16b\n",
         )
     };
-    (THREES, $row:tt, [$a:tt $b:tt $c:tt], [$low:literal $high:literal $($q:literal)*]) => {
+    (THREES, 0, [$a:tt $b:tt $c:tt], [$low:literal $high:literal $($q:literal)*]) => {
         concat!(
-            three!($row, "v19", $a, "v6" "v9" "v12"),
-            three!($row, "v20", $b, "v7" "v10" "v13"),
+            first!(0, "v19", $a, "v6"),
+            first!(0, "v20", $b, "v7"),
+            first!(0, "v27", $c, "v8"),
+            second!(0, "v19", $a, "v9"),
+            second!(0, "v20", $b, "v10"),
+            second!(0, "v27", $c, "v11"),
+            third!(0, "v19", $a, "v12"),
+            third!(0, "v20", $b, "v13"),
+            third!(0, "v27", $c, "v14"),
             widen!("v19", [$low $high], ["v21" "v22"]),
-            three!($row, "v19", $c, "v8" "v11" "v14"),
             widen!("v20", [$low $high], [$low $high]),
+            widen!("v27", [$low $high], [$low $high]),
+        )
+    };
+    (PAIRS, 0, [$a:tt $b:tt $c:tt], [$low:literal $high:literal $($q:literal)*]) => {
+        concat!(
+            first!(0, "v19", $a, "v6"),
+            first!(0, "v20", $b, "v7"),
+            first!(0, "v27", $c, "v8"),
+            third_alone!(0, "v28", $a, "v12"),
+            second!(0, "v19", $a, "v9"),
+            second!(0, "v20", $b, "v10"),
+            second!(0, "v27", $c, "v11"),
+            third!(0, "v28", $b, "v13"),
+            widen!("v19", [$low $high], ["v21" "v22"]),
+            third_alone!(0, "v19", $c, "v14"),
+            widen!("v20", [$low $high], [$low $high]),
+            widen!("v27", [$low $high], [$low $high]),
+            widen!("v28", [$low $high], [$low $high]),
             widen!("v19", [$low $high], [$low $high]),
         )
     };
-    (PAIRS, $row:tt, [[$a0:literal $a1:literal] [$b0:literal $b1:literal] [$c0:literal $c1:literal]],
-     [$low:literal $high:literal $($q:literal)*]) => {
+}
+
+/// The sums of both rows of outputs, in v15 to v18.
+macro_rules! both_sums {
+    (DOTS, $columns:tt) => {
         concat!(
-            two!($row, "v19", [$a0 $a1], "v6" "v9"),
-            two!($row, "v20", [$b0 $b1], "v7" "v10"),
-            widen!("v19", [$low $high], ["v21" "v22"]),
-            two!($row, "v19", [$c0 $c1], "v8" "v11"),
-            widen!("v20", [$low $high], [$low $high]),
-            widen!("v19", [$low $high], [$low $high]),
-            last_row!($row, ["v19" "v20"], [$a1 $b1 $c1]),
-            widen!("v19", [$low $high], [$low $high]),
-            widen!("v20", [$low $high], [$low $high]),
+            sums!(DOTS, 0, $columns, ["v15" "v16" "q15" "q16"]),
+            sums!(DOTS, 1, $columns, ["v17" "v18" "q17" "q18"]),
+        )
+    };
+    (THREES, [$a:tt $b:tt $c:tt]) => {
+        concat!(
+            first!(0, "v19", $a, "v6"),
+            first!(1, "v20", $a, "v6"),
+            first!(0, "v27", $b, "v7"),
+            first!(1, "v28", $b, "v7"),
+            second!(0, "v19", $a, "v9"),
+            second!(1, "v20", $a, "v9"),
+            second!(0, "v27", $b, "v10"),
+            second!(1, "v28", $b, "v10"),
+            third!(0, "v19", $a, "v12"),
+            third!(1, "v20", $a, "v12"),
+            third!(0, "v27", $b, "v13"),
+            third!(1, "v28", $b, "v13"),
+            widen!("v19", ["v15" "v16"], ["v21" "v22"]),
+            widen!("v20", ["v17" "v18"], ["v21" "v22"]),
+            first!(0, "v19", $c, "v8"),
+            first!(1, "v20", $c, "v8"),
+            widen!("v27", ["v15" "v16"], ["v15" "v16"]),
+            second!(0, "v19", $c, "v11"),
+            second!(1, "v20", $c, "v11"),
+            widen!("v28", ["v17" "v18"], ["v17" "v18"]),
+            third!(0, "v19", $c, "v14"),
+            third!(1, "v20", $c, "v14"),
+            widen!("v19", ["v15" "v16"], ["v15" "v16"]),
+            widen!("v20", ["v17" "v18"], ["v17" "v18"]),
+        )
+    };
+    (PAIRS, [$a:tt $b:tt $c:tt]) => {
+        concat!(
+            first!(0, "v19", $a, "v6"),
+            first!(1, "v20", $a, "v6"),
+            first!(0, "v27", $b, "v7"),
+            first!(1, "v28", $b, "v7"),
+            second!(0, "v19", $a, "v9"),
+            second!(1, "v20", $a, "v9"),
+            second!(0, "v27", $b, "v10"),
+            second!(1, "v28", $b, "v10"),
+            widen!("v19", ["v15" "v16"], ["v21" "v22"]),
+            widen!("v20", ["v17" "v18"], ["v21" "v22"]),
+            first!(0, "v19", $c, "v8"),
+            first!(1, "v20", $c, "v8"),
+            widen!("v27", ["v15" "v16"], ["v15" "v16"]),
+            widen!("v28", ["v17" "v18"], ["v17" "v18"]),
+            second!(0, "v19", $c, "v11"),
+            second!(1, "v20", $c, "v11"),
+            third_alone!(0, "v27", $a, "v12"),
+            third_alone!(1, "v28", $a, "v12"),
+            widen!("v19", ["v15" "v16"], ["v15" "v16"]),
+            widen!("v20", ["v17" "v18"], ["v17" "v18"]),
+            third!(0, "v27", $b, "v13"),
+            third!(1, "v28", $b, "v13"),
+            third_alone!(0, "v19", $c, "v14"),
+            third_alone!(1, "v20", $c, "v14"),
+            widen!("v27", ["v15" "v16"], ["v15" "v16"]),
+            widen!("v28", ["v17" "v18"], ["v17" "v18"]),
+            widen!("v19", ["v15" "v16"], ["v15" "v16"]),
+            widen!("v20", ["v17" "v18"], ["v17" "v18"]),
+        )
+    };
+}
+
+/// One step of `scale` for all sums: `v15` and `v17` with the first register, the others with the
+/// second.
+macro_rules! each {
+    ($step:literal, $even:literal, $odd:literal) => {
+        concat!(
+            $step,
+            " v15.4s, v15.4s",
+            $even,
+            "\n",
+            $step,
+            " v16.4s, v16.4s",
+            $odd,
+            "\n",
+            $step,
+            " v17.4s, v17.4s",
+            $even,
+            "\n",
+            $step,
+            " v18.4s, v18.4s",
+            $odd,
+            "\n",
+        )
+    };
+}
+
+/// `scale` for all sums, step by step.
+macro_rules! scale_each {
+    (FLOAT_FREE) => {
+        scale_each!(FLOAT)
+    };
+    (RIGHT_FREE) => {
+        scale_each!(RIGHT)
+    };
+    (FLOAT) => {
+        concat!(
+            each!("scvtf", "", ""),
+            each!("fmul", ", v23.4s", ", v24.4s"),
+            each!("fcvtns", "", ""),
+        )
+    };
+    (RIGHT) => {
+        concat!(
+            each!("sqrdmulh", ", v23.4s", ", v24.4s"),
+            "ssra v15.4s, v15.4s, #31\n",
+            "ssra v16.4s, v16.4s, #31\n",
+            "ssra v17.4s, v17.4s, #31\n",
+            "ssra v18.4s, v18.4s, #31\n",
+            each!("srshl", ", v25.4s", ", v26.4s"),
+        )
+    };
+    (ANY) => {
+        concat!(
+            "ldp q19, q20, [{finish}, #96]\n",
+            scale!(ANY, "v15", "v23", "v25", "v19", "v27"),
+            scale!(ANY, "v16", "v24", "v26", "v20", "v27"),
+            scale!(ANY, "v17", "v23", "v25", "v19", "v27"),
+            scale!(ANY, "v18", "v24", "v26", "v20", "v27"),
         )
     };
 }
 
 /// The bytes of all sums.
 macro_rules! bytes {
-    (DOTS, $kind:ident) => { bytes!(@ $kind, "v22") };
-    ($taps:ident, $kind:ident) => { bytes!(@ $kind, "v19") };
-    (@ $kind:ident, $spare:literal) => {
+    (DOTS, $kind:ident) => {
         concat!(
-            scale!($kind, "v15", "v23", "v25", "v27", $spare),
-            scale!($kind, "v16", "v24", "v26", "v28", $spare),
-            scale!($kind, "v17", "v23", "v25", "v27", $spare),
-            scale!($kind, "v18", "v24", "v26", "v28", $spare),
+            scale!($kind, "v15", "v23", "v25", "v27", "v22"),
+            scale!($kind, "v16", "v24", "v26", "v28", "v22"),
+            scale!($kind, "v17", "v23", "v25", "v27", "v22"),
+            scale!($kind, "v18", "v24", "v26", "v28", "v22"),
+            narrow!($kind, ["v15" "v16" "v17" "v18"], "v29", "v30", "v31"),
+        )
+    };
+    ($taps:ident, $kind:ident) => {
+        concat!(
+            scale_each!($kind),
             narrow!($kind, ["v15" "v16" "v17" "v18"], "v29", "v30", "v31"),
         )
     };
@@ -349,8 +502,7 @@ macro_rules! bytes {
 macro_rules! both_rows {
     ($taps:ident, $kind:ident, $columns:tt) => {
         concat!(
-            sums!($taps, 0, $columns, ["v15" "v16" "q15" "q16"]),
-            sums!($taps, 1, $columns, ["v17" "v18" "q17" "q18"]),
+            both_sums!($taps, $columns),
             bytes!($taps, $kind),
             "st1 {{v15.d}}[1], [{o1}], {channels}\n",
             "st1 {{v15.d}}[0], [{o0}], {channels}\n",
