@@ -200,8 +200,9 @@ pub(crate) fn interleave_tiles(pixels: &[i8], stride: usize, to: &mut [i8]) -> u
                 // SAFETY: as above.
                 let b = unsafe { vld1_s8(pixel) };
                 pixel = pixel.wrapping_add(stride);
+                let pair = vcombine_s8(a, b);
                 // SAFETY: as for the blocks.
-                unsafe { vst1q_s8(to, vcombine_s8(a, b)) };
+                unsafe { vst1q_s8(to, pair) };
                 to = to.wrapping_add(16);
             }
         }
