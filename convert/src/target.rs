@@ -33,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     target("pi4", "Raspberry Pi 4 (Cortex-A72)", Isa::Neon),
     target("pi5", "Raspberry Pi 5 (Cortex-A76)", Isa::NeonDotprod),
     target("aarch64-dotprod", "AArch64 with dot products", Isa::NeonDotprod),
+    target("pi5-fp16", "Raspberry Pi 5, to run with --isa neon_fp16", Isa::NeonFp16),
     target("aarch64-i8mm", "AArch64 with matrix products (i8mm)", Isa::NeonI8mm),
     target("x86-64-v3", "x86-64 with AVX2", Isa::Avx2),
     target("x86-64-v4", "x86-64 with AVX-512", Isa::Avx2),

@@ -1,12 +1,14 @@
 //! Runs a blob once, then once more layer by layer, with markers around each for the instruction
 //! counter of `cargo xtask count`; prints kernels and layers.
 //!
-//! `count BLOB`. The input is noise: no kernel's instructions depend on its values.
+//! `count BLOB [ISA]`, with the fastest kernels unless others are named. The input is noise: no kernel's
+//! instructions depend on its values, except that those which add in halves compute a sum beyond them
+//! again.
 
 use core::error::Error;
 use std::{env, fs};
 
-use mote_engine::{Kernels, Model, Observer, Op, OpKind, Session};
+use mote_engine::{ElementType, Isa, Kernels, Model, Observer, Op, OpKind, Session};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = env::args().nth(1).ok_or("give the path of a blob")?;
@@ -16,27 +18,36 @@ fn main() -> Result<(), Box<dyn Error>> {
     blob[..file.len()].copy_from_slice(&file);
     let model = Model::parse(&blob[..file.len()])?;
 
-    let kernels = Kernels::best();
+    let kernels = match env::args().nth(2) {
+        None => Kernels::best(),
+        Some(name) => Isa::from_name(&name)
+            .and_then(Kernels::for_isa)
+            .ok_or_else(|| format!("this processor has no `{name}`"))?,
+    };
     println!("isa {}", kernels.isa().name());
     let mut arena = vec![0_u128; model.arena_bytes().div_ceil(16)];
     let mut session = Session::new(model, kernels, bytemuck::cast_slice_mut(&mut arena))?;
-    fill(session.input_mut());
+    let element = model.input().element;
+    fill(element, session.input_mut());
     start_total();
     session.run();
     stop_total();
     let output = session.output().to_vec();
-    fill(session.input_mut());
+    fill(element, session.input_mut());
     let again = session.run_observed(&mut Layers { model });
     assert_eq!(again, output, "two runs differ");
     Ok(())
 }
 
-/// Any bytes.
-fn fill(input: &mut [i8]) {
+/// Any bytes, or halves between 0.5 and 1.
+fn fill(element: ElementType, input: &mut [i8]) {
     let mut state = 1_u32;
-    for value in input {
+    for (index, value) in input.iter_mut().enumerate() {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        *value = state.to_le_bytes()[3].cast_signed();
+        *value = match element {
+            ElementType::F16 if index % 2 == 1 => 0x38 | state.to_le_bytes()[3].cast_signed() & 3,
+            _ => state.to_le_bytes()[3].cast_signed(),
+        };
     }
 }
 

@@ -23,6 +23,8 @@ use crate::{ClampF16, F16, ShapeError};
 pub(crate) mod lanes;
 #[cfg(mve)]
 pub(crate) mod mve;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon_fp16;
 pub(crate) mod scalar;
 
 /// What an addition reads and writes.
@@ -61,4 +63,5 @@ cells! {
     Avx2 lanes on target_arch = "x86_64",
     Neon lanes on target_arch = "aarch64",
     Mve mve on mve,
+    NeonFp16 neon_fp16 on target_arch = "aarch64",
 }

@@ -34,6 +34,8 @@ pub(crate) mod armv7em_dsp;
 pub(crate) mod lanes;
 #[cfg(mve)]
 pub(crate) mod mve;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon_fp16;
 pub(crate) mod scalar;
 
 /// What a convolution reads and writes.
@@ -79,6 +81,7 @@ impl<'a> Args<'a> {
 cells! {
     Avx2 lanes on target_arch = "x86_64",
     Neon lanes on target_arch = "aarch64",
+    NeonFp16 neon_fp16 on target_arch = "aarch64",
     Armv7emDsp armv7em_dsp on armv7em_f16,
     Mve mve on mve,
 }
@@ -94,5 +97,21 @@ pub const fn layout(isa: Isa, geometry: &Geometry) -> Layout {
 #[must_use]
 pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
     let depth = geometry.window().taps().saturating_mul(geometry.input().channels);
-    tile_f16::scratch_bytes(isa, geometry.output().channels, depth)
+    let strip = tile_f16::scratch_bytes(isa, geometry.output().channels, depth);
+    if isa.includes(Isa::NeonFp16) {
+        strip.saturating_add(windows_len(depth).saturating_mul(2))
+    } else {
+        strip
+    }
+}
+
+/// Halves of the windows that are gathered before they are packed, eight or as many as fit 8 KiB, and
+/// what copying may write beyond them, since it writes whole vectors.
+const fn windows_len(depth: usize) -> usize {
+    let tile = tile_f16::packed_len(depth);
+    let tiles = match (4_usize << 10).checked_div(tile) {
+        Some(tiles) if tiles > 1 => tiles,
+        _ => 1,
+    };
+    tile.saturating_mul(tiles).saturating_add(8)
 }

@@ -118,7 +118,7 @@ pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
     let depth = geometry.window().taps().saturating_mul(geometry.input().channels);
     let tiles = tile_s8::scratch_bytes(isa, geometry.output().channels, depth);
     let pair = match isa {
-        Isa::Neon | Isa::NeonDotprod => 1,
+        Isa::Neon | Isa::NeonDotprod | Isa::NeonFp16 => 1,
         Isa::NeonI8mm => 2,
         _ => return tiles,
     };

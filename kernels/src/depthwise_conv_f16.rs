@@ -34,6 +34,8 @@ pub(crate) mod armv7em_dsp;
 pub(crate) mod lanes;
 #[cfg(mve)]
 pub(crate) mod mve;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon_fp16;
 pub(crate) mod scalar;
 
 /// What a depthwise convolution reads and writes. Output channel `o` reads input channel
@@ -82,6 +84,7 @@ impl<'a> Args<'a> {
 cells! {
     Avx2 lanes on target_arch = "x86_64",
     Neon lanes on target_arch = "aarch64",
+    NeonFp16 neon_fp16 on target_arch = "aarch64",
     Armv7emDsp armv7em_dsp on armv7em_f16,
     Mve mve on mve,
 }

@@ -128,7 +128,7 @@ pub const fn layout(isa: Isa, geometry: &Geometry) -> Layout {
     let _ = geometry;
     match isa {
         Isa::Scalar | Isa::Armv7emDsp | Isa::Mve => Layout::PLAIN,
-        Isa::Avx2 | Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm => EIGHTS,
+        Isa::Avx2 | Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm | Isa::NeonFp16 => EIGHTS,
         Isa::Armv6m | Isa::Armv7m => crate::tile_s8::ARMV6M_LAYOUT,
     }
 }
@@ -143,7 +143,8 @@ pub(crate) const EIGHTS: Layout = match Layout::new(8, 1) {
 #[must_use]
 pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
     match isa {
-        Isa::Scalar | Isa::Avx2 | Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm => 0,
+        Isa::Scalar | Isa::Avx2 => 0,
+        Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm | Isa::NeonFp16 => 0,
         // Rows of planes of four channels.
         Isa::Armv7emDsp if armv7em_has_planes(geometry) => {
             let axes = Axes::new(geometry);

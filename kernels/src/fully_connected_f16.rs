@@ -29,6 +29,8 @@ pub(crate) mod armv7em_dsp;
 pub(crate) mod lanes;
 #[cfg(mve)]
 pub(crate) mod mve;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon_fp16;
 pub(crate) mod scalar;
 
 /// What a fully connected layer reads and writes.
@@ -74,6 +76,7 @@ impl<'a> Args<'a> {
 cells! {
     Avx2 lanes on target_arch = "x86_64",
     Neon lanes on target_arch = "aarch64",
+    NeonFp16 neon_fp16 on target_arch = "aarch64",
     Armv7emDsp armv7em_dsp on armv7em_f16,
     Mve mve on mve,
 }

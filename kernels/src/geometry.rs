@@ -1,5 +1,7 @@
 //! Shapes, windows and row views: checked products, no bare tuples.
 
+#[cfg(target_arch = "aarch64")]
+use crate::F16;
 use crate::ShapeError;
 use core::ops::Range;
 
@@ -297,6 +299,15 @@ pub struct Rows<'a, T = i8> {
     data: &'a [T],
     shape: Shape,
     slots: usize,
+}
+
+#[cfg(target_arch = "aarch64")]
+impl<'a> Rows<'a, F16> {
+    /// The same rows as bytes, two channels a half; `None` for a shape without room for them.
+    pub(crate) fn bytes(&self) -> Option<Rows<'a, i8>> {
+        let shape = Shape { channels: self.shape.channels.checked_mul(2)?, ..self.shape };
+        Rows::ring(bytemuck::cast_slice(self.data), shape, self.slots).ok()
+    }
 }
 
 impl<'a, T> Rows<'a, T> {

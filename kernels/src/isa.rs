@@ -35,6 +35,7 @@ macro_rules! for_each_isa {
             Neon neon
             NeonDotprod neon_dotprod
             NeonI8mm neon_i8mm
+            NeonFp16 neon_fp16
             Armv6m armv6m
             Armv7m armv7m
             Armv7emDsp armv7em_dsp
@@ -76,6 +77,9 @@ pub enum Isa {
     NeonDotprod,
     /// AArch64 with `SDOT` and `SMMLA`: Armv8.6.
     NeonI8mm,
+    /// AArch64 with `SDOT` and arithmetic on halves: Cortex-A76 and most since. Sums of halves have
+    /// [bits of their own](Isa::is_exact), so that it computes only where somebody names it.
+    NeonFp16,
     /// Armv6-M: Cortex-M0 and M0+.
     Armv6m,
     /// Armv7-M: Cortex-M3.
@@ -104,7 +108,7 @@ impl Isa {
                 Some(Self::Scalar)
             }
             Self::NeonDotprod => Some(Self::Neon),
-            Self::NeonI8mm => Some(Self::NeonDotprod),
+            Self::NeonI8mm | Self::NeonFp16 => Some(Self::NeonDotprod),
             Self::Mve => Some(Self::Armv7emDsp),
         }
     }
@@ -120,6 +124,13 @@ impl Isa {
             isa = this.plainer();
         }
         false
+    }
+
+    /// Whether every cell gives the bits of the scalar one. Where not, those of weighted families of
+    /// halves keep within a bound of their own; see their contracts.
+    #[must_use]
+    pub const fn is_exact(self) -> bool {
+        !matches!(self, Self::NeonFp16)
     }
 
     /// Whether scalar code is linked beside its cells by feature `fallback` only: on microcontrollers.
@@ -153,6 +164,11 @@ impl Isa {
                 target_feature = "dotprod",
                 target_feature = "i8mm"
             )),
+            Self::NeonFp16 => cfg!(all(
+                target_arch = "aarch64",
+                target_feature = "dotprod",
+                target_feature = "fp16"
+            )),
             Self::Armv6m => cfg!(armv6m),
             Self::Armv7m => cfg!(armv7m),
             Self::Armv7emDsp => cfg!(armv7em),
@@ -175,17 +191,22 @@ impl Isa {
             Self::NeonI8mm => {
                 Self::NeonDotprod.is_detected() && std::arch::is_aarch64_feature_detected!("i8mm")
             }
+            #[cfg(all(target_arch = "aarch64", feature = "std"))]
+            Self::NeonFp16 => {
+                Self::NeonDotprod.is_detected() && std::arch::is_aarch64_feature_detected!("fp16")
+            }
             _ => false,
         }
     }
 
-    /// The fastest one that this machine has.
+    /// The fastest one that this machine has and that gives the [same bits](Self::is_exact) as all
+    /// others.
     #[must_use]
     pub fn best() -> Self {
         const ASSUMED: Isa = {
             let (mut best, mut index) = (Isa::Scalar, 0);
             while index < Isa::ALL.len() {
-                if Isa::ALL[index].is_assumed() {
+                if Isa::ALL[index].is_assumed() && Isa::ALL[index].is_exact() {
                     best = Isa::ALL[index];
                 }
                 index += 1;
@@ -195,7 +216,8 @@ impl Isa {
         if cfg!(not(feature = "std")) {
             return ASSUMED;
         }
-        Self::ALL.iter().rev().copied().find(|isa| isa.is_available()).unwrap_or(Self::Scalar)
+        let usable = |isa: &Self| isa.is_exact() && isa.is_available();
+        Self::ALL.iter().rev().copied().find(usable).unwrap_or(Self::Scalar)
     }
 }
 

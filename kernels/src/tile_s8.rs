@@ -24,7 +24,7 @@ pub(crate) const fn layout(isa: Isa) -> Layout {
         Isa::Scalar => Layout::PLAIN,
         Isa::Avx2 => AVX2_LAYOUT,
         Isa::Neon => NEON_LAYOUT,
-        Isa::NeonDotprod => NEON_DOTPROD_LAYOUT,
+        Isa::NeonDotprod | Isa::NeonFp16 => NEON_DOTPROD_LAYOUT,
         Isa::NeonI8mm => NEON_I8MM_LAYOUT,
         Isa::Armv6m | Isa::Armv7m => ARMV6M_LAYOUT,
         Isa::Armv7emDsp => Layout::WOVEN,
@@ -87,7 +87,7 @@ pub(crate) const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> us
             }
             row.saturating_mul(pixels).saturating_add(AVX2_SLACK)
         }
-        Isa::Neon | Isa::NeonDotprod => neon_strip_bytes(depth),
+        Isa::Neon | Isa::NeonDotprod | Isa::NeonFp16 => neon_strip_bytes(depth),
         // Once as rows and once as pairs.
         Isa::NeonI8mm => neon_strip_bytes(depth).saturating_mul(2),
         Isa::Armv7emDsp => armv7em_scratch_bytes(channels, depth),
@@ -100,7 +100,9 @@ pub(crate) const fn vector_scratch_bytes(isa: Isa, channels: usize, depth: usize
     match isa {
         Isa::Scalar | Isa::Armv6m | Isa::Armv7m => 0,
         Isa::Avx2 => row_bytes(depth).saturating_add(AVX2_SLACK),
-        Isa::Neon | Isa::NeonDotprod => neon_row_bytes(depth).saturating_add(NEON_SLACK),
+        Isa::Neon | Isa::NeonDotprod | Isa::NeonFp16 => {
+            neon_row_bytes(depth).saturating_add(NEON_SLACK)
+        }
         // A row, and one twice over.
         Isa::NeonI8mm => neon_row_bytes(depth).saturating_mul(4).saturating_add(2 * NEON_SLACK),
         Isa::Armv7emDsp => armv7em_scratch_bytes(channels, depth),

@@ -21,9 +21,10 @@ const PROCESSORS: &[(&str, &str)] = &[
     ("max", "max,sve=off,sme=off,pauth-impdef=on"),
 ];
 
-/// `BLOB [--cpu NAME | --board NAME] [--json]`.
+/// `BLOB [--cpu NAME [--isa NAME] | --board NAME] [--json]`.
 pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
-    let (mut blob, mut processor, mut board, mut json) = (None, PROCESSORS[0], None, false);
+    let (mut blob, mut processor, mut isa) = (None, PROCESSORS[0], None);
+    let (mut board, mut json) = (None, false);
     let mut arguments = arguments.iter();
     while let Some(&argument) = arguments.next() {
         match argument {
@@ -37,6 +38,10 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
                     format!("--cpu takes one of {}", names.join(", "))
                 })?;
             }
+            "--isa" => {
+                let name = arguments.next().copied();
+                isa = Some(name.ok_or("--isa takes a name, such as neon_fp16")?);
+            }
             _ if blob.is_none() && !argument.starts_with('-') => blob = Some(argument),
             unknown => return Err(format!("count: unknown argument `{unknown}`")),
         }
@@ -49,7 +54,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         return chip::run(&blob, board, json);
     }
     let program = build(json)?;
-    let counts = emulate(processor.1, &program, &blob)?;
+    let counts = emulate(processor.1, &program, &blob, isa)?;
     if json {
         println!("{}", counts.to_json(processor.0));
     } else {
@@ -109,11 +114,21 @@ struct Layer {
     instructions: u64,
 }
 
-fn emulate(processor: &str, program: &Program, blob: &Path) -> Result<Counts, String> {
+fn emulate(
+    processor: &str,
+    program: &Program,
+    blob: &Path,
+    isa: Option<&str>,
+) -> Result<Counts, String> {
     let mut command = Command::new(AARCH64.emulator);
     let mut plugin = OsString::from("file=");
     plugin.push(&program.plugin);
-    command.args(["-cpu", processor, "-plugin"]).arg(plugin).arg(&program.program).arg(blob);
+    command
+        .args(["-cpu", processor, "-plugin"])
+        .arg(plugin)
+        .arg(&program.program)
+        .arg(blob)
+        .args(isa);
     let output = command
         .stdin(Stdio::null())
         .output()

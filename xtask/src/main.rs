@@ -57,7 +57,7 @@ cargo xtask demo     a real network on real pictures, on this machine and on an 
 cargo xtask test     everything CI checks; stops at the first failure
 cargo xtask setup    installs what the two need and this machine lacks; changes nothing otherwise
 cargo xtask pytorch  training beside PyTorch, which it installs: the same weights, and both speeds [PART_OF_A_NAME]
-cargo xtask count    BLOB [--cpu cortex-a53|cortex-a72|cortex-a76|max] [--json]: executed instructions of
-                     one inference on an emulated 64-bit Arm; or --board NAME: on an emulated Cortex-M,
-                     with an estimate of the cycles
+cargo xtask count    BLOB [--cpu cortex-a53|cortex-a72|cortex-a76|max] [--isa NAME] [--json]: executed
+                     instructions of one inference on an emulated 64-bit Arm; or --board NAME: on an emulated
+                     Cortex-M, with an estimate of the cycles
 cargo xtask pi       [--arch arm64|armhf]: the Raspberry Pi example as a Debian package";

@@ -72,8 +72,8 @@ fn arm_tests(steps: &mut Steps) -> Result<(), String> {
     const AARCH64: &[(&str, &str)] = &[
         ("cortex-a53", "Neon"),
         ("cortex-a72", "Neon"),
-        ("cortex-a76", "Neon,NeonDotprod"),
-        ("max,sve=off,sme=off,pauth-impdef=on", "Neon,NeonDotprod,NeonI8mm"),
+        ("cortex-a76", "Neon,NeonDotprod,NeonFp16"),
+        ("max,sve=off,sme=off,pauth-impdef=on", "Neon,NeonDotprod,NeonI8mm,NeonFp16"),
     ];
     emulated_tests(steps, "kernels on Arm", &setup::ARM_TESTS, ARMV7)?;
     emulated_tests(steps, "kernels on AArch64", &setup::AARCH64, AARCH64)

@@ -88,7 +88,7 @@ pub(super) fn strips(
 
 /// Output columns whose windows lie between the left and the right padding, where a window is one
 /// run of a row.
-fn inside(geometry: &Geometry) -> Range<usize> {
+pub(crate) fn inside(geometry: &Geometry) -> Range<usize> {
     let (window, stride) = (geometry.window(), geometry.window().stride_width.max(1));
     let start = window.pad_left.div_ceil(stride);
     let room = (geometry.input().width + window.pad_left).checked_sub(window.kernel_width);
@@ -102,7 +102,7 @@ const ROWS: usize = 16;
 /// The windows of output pixels (`y`, `columns`), one every `stride` bytes of `to`.
 #[inline]
 #[target_feature(enable = "neon")]
-fn im2col_row(
+pub(crate) fn im2col_row(
     im2col: &Im2col<'_>,
     inside: &Range<usize>,
     y: usize,

@@ -53,7 +53,7 @@ fn is_inside(op: &Operands<'_>, x: usize) -> bool {
 #[inline]
 #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,f16c,fma"))]
 #[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
-fn outputs<const N: usize>(
+pub(super) fn outputs<const N: usize>(
     op: &Operands<'_>,
     weights: &[[F16; 8]],
     [y, x, channel]: [usize; 3],

@@ -47,7 +47,7 @@ pub fn can_run_in_place(geometry: &Geometry) -> bool {
 /// which the ring has no room for.
 #[must_use]
 pub const fn prefers_in_place(isa: Isa) -> bool {
-    !matches!(isa, Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm)
+    !isa.includes(Isa::Neon)
 }
 
 /// Scratch that the cell of `isa` wants in place: enough for the ring on every machine.

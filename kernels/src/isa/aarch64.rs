@@ -5,6 +5,8 @@
 
 mod depthwise;
 mod finish;
+pub(crate) mod fp16;
+pub(crate) mod fp16_depthwise;
 mod gather;
 pub(crate) mod lanes;
 mod places;

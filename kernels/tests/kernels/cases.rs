@@ -2,7 +2,7 @@
 //!
 //! A case owns everything a kernel reads. [`Case::run`] lays it out as asked and runs a cell.
 
-use alloc::{vec, vec::Vec};
+use alloc::{format, string::String, vec, vec::Vec};
 use core::ops::Range;
 
 use libm::{exp, exp2, floor, log2, round};
@@ -71,6 +71,10 @@ pub(crate) trait Case: Clone + core::fmt::Debug + 'static {
     /// The real result in steps of the output, not clamped, and the family's bound on the
     /// distance to it in steps.
     fn reference(&self) -> (Vec<f64>, f64);
+    /// The case with the bound of cells that add in halves, where the family has such cells.
+    fn in_halves(&self) -> Option<Self> {
+        None
+    }
     /// Range of the output.
     fn clamp(&self) -> Clamp {
         Clamp::NONE
@@ -86,6 +90,23 @@ pub(crate) trait Case: Clone + core::fmt::Debug + 'static {
     /// What clamping makes of a real result in steps.
     fn clamped(&self, real: f64) -> f64 {
         real.clamp(f64::from(self.clamp().min), f64::from(self.clamp().max))
+    }
+
+    /// Whether every value of `output` lies within the bound of its [reference](Self::reference); what
+    /// is wrong otherwise.
+    fn keeps_bound(&self, output: &[i8]) -> Result<(), String> {
+        let (output, (reference, bound)) = (self.steps(output), self.reference());
+        if output.len() != reference.len() {
+            return Err(format!("{} values for {}", output.len(), reference.len()));
+        }
+        for (index, (&output, &real)) in output.iter().zip(&reference).enumerate() {
+            // Clamping moves no two values apart, so the bound holds after it as well.
+            let distance = (output - self.clamped(real)).abs();
+            if distance.is_nan() || distance > bound {
+                return Err(format!("{output} for {real} at {index}, bound {bound}"));
+            }
+        }
+        Ok(())
     }
 
     /// `run` with the cell of `kernels`.

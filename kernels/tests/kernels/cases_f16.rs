@@ -28,6 +28,10 @@ pub(crate) trait HalfCase: Clone + core::fmt::Debug + 'static {
     fn call(kernels: &Kernels, args: &mut Self::Args<'_>);
     /// The real results before clamping, each with what arithmetic in f32 may be off.
     fn real(&self) -> Vec<(f64, f64)>;
+    /// Its weights, where some cells add their products in halves.
+    fn weights(&mut self) -> Option<&mut Weights> {
+        None
+    }
     /// Range of the output.
     fn clamp(&self) -> ClampF16;
     /// See [`Case::plant_bug`].
@@ -92,6 +96,12 @@ impl<C: HalfCase> Case for Half<C> {
         real
     }
 
+    fn in_halves(&self) -> Option<Self> {
+        let mut case = self.clone();
+        case.0.weights()?.in_halves = true;
+        Some(case)
+    }
+
     fn plant_bug(&mut self) {
         self.0.plant_bug();
     }
@@ -108,6 +118,13 @@ fn real(half: &F16) -> f64 {
 /// What a sum of `terms` in f32 may be off, of which the magnitudes sum to `magnitude`.
 fn sum_error(terms: usize, magnitude: f64) -> f64 {
     (terms + 1) as f64 * exp2(-24.0) * magnitude
+}
+
+/// What a sum may be off whose products are added in halves, up to 144 at a time.
+fn halves_error(terms: usize, magnitude: f64) -> f64 {
+    let block = terms.min(144) as f64;
+    let subnormal = (terms + 1) as f64 * exp2(-25.0);
+    1.125 * (block + 2.0) * exp2(-11.0) * magnitude + subnormal
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "rounded to f32")]
@@ -163,9 +180,11 @@ const TINY: f32 = f32::MIN_POSITIVE / 4.0;
 
 /// The owned form of a filter and its epilogue.
 #[derive(Clone, Debug)]
-struct Weights {
+pub(crate) struct Weights {
     /// `[channels, depth]`.
     filter: Vec<F16>,
+    /// What the bound allows for.
+    in_halves: bool,
     bias: Vec<f32>,
     clamp: ClampF16,
 }
@@ -176,6 +195,7 @@ impl Weights {
             filter: random.halves(channels * depth),
             bias: random.bias(channels),
             clamp: random.clamp_f16(),
+            in_halves: false,
         }
     }
 
@@ -210,7 +230,8 @@ impl Weights {
         let bias = f64::from(self.bias[channel]);
         let (sum, magnitude) =
             products.fold((bias, bias.abs()), |(sum, magnitude), p| (sum + p, magnitude + p.abs()));
-        (sum, sum_error(self.depth(), magnitude))
+        let error = if self.in_halves { halves_error } else { sum_error };
+        (sum, error(self.depth(), magnitude))
     }
 
     /// The last depth step of the last channel is lost.
@@ -299,6 +320,10 @@ impl HalfCase for Conv {
         taps(&self.geometry, &self.input).into_iter().flat_map(pixel).collect()
     }
 
+    fn weights(&mut self) -> Option<&mut Weights> {
+        Some(&mut self.weights)
+    }
+
     fn clamp(&self) -> ClampF16 {
         self.weights.clamp
     }
@@ -373,6 +398,10 @@ impl HalfCase for DepthwiseConv {
         taps(&self.geometry, &self.input).into_iter().flat_map(pixel).collect()
     }
 
+    fn weights(&mut self) -> Option<&mut Weights> {
+        Some(&mut self.weights)
+    }
+
     fn clamp(&self) -> ClampF16 {
         self.weights.clamp
     }
@@ -402,7 +431,8 @@ impl HalfCase for PointwiseConv {
     type Args<'a> = pointwise_conv_f16::Args<'a>;
 
     fn strategy() -> BoxedStrategy<Self> {
-        (extent(), extent(), extent(), any::<u64>())
+        let depth = prop_oneof![3 => extent(), 1 => 140..=460_usize];
+        (extent(), depth, extent(), any::<u64>())
             .prop_map(|(pixels, depth, channels, seed)| Self::new(pixels, depth, channels, seed))
             .boxed()
     }
@@ -448,6 +478,10 @@ impl HalfCase for PointwiseConv {
         self.input.chunks(weights.depth()).flat_map(pixel).collect()
     }
 
+    fn weights(&mut self) -> Option<&mut Weights> {
+        Some(&mut self.weights)
+    }
+
     fn clamp(&self) -> ClampF16 {
         self.weights.clamp
     }
@@ -465,7 +499,7 @@ impl HalfCase for FullyConnected {
     type Args<'a> = fully_connected_f16::Args<'a>;
 
     fn strategy() -> BoxedStrategy<Self> {
-        let depth = prop_oneof![3 => extent(), 1 => 60..=300_usize];
+        let depth = prop_oneof![3 => extent(), 1 => 60..=460_usize];
         (depth, extent(), any::<u64>())
             .prop_map(|(depth, channels, seed)| Self(PointwiseConv::new(1, depth, channels, seed)))
             .boxed()
@@ -503,6 +537,10 @@ impl HalfCase for FullyConnected {
 
     fn real(&self) -> Vec<(f64, f64)> {
         self.0.real()
+    }
+
+    fn weights(&mut self) -> Option<&mut Weights> {
+        self.0.weights()
     }
 
     fn clamp(&self) -> ClampF16 {

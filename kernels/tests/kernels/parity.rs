@@ -1,4 +1,5 @@
-//! Every cell equals the scalar one bit for bit, however its operands are laid out.
+//! Every cell equals the scalar one bit for bit, however its operands are laid out; those that add in
+//! halves lie within their bound.
 //!
 //! Written once, stamped for every instruction set. One that this machine lacks is skipped
 //! loudly; `KERNELS_REQUIRE=Avx2,..` turns that into a failure.
@@ -31,7 +32,9 @@ fn parity<C: Case>(isa: Isa) {
     let Some(kernels) = kernels(isa) else { return };
     for sane in [false, true] {
         if let Some((case, setup)) = search::<C>(sane, |case| differs(&kernels, case)) {
-            panic!("{isa:?} differs from scalar in {setup:?} of {case:#?}");
+            let bound =
+                case.in_halves().map(|case| case.keeps_bound(&case.output(&kernels, setup)));
+            panic!("{isa:?} differs from scalar in {setup:?} of {case:#?} (in halves: {bound:?})");
         }
     }
 }
@@ -82,6 +85,27 @@ mod planted_bug {
             (outputs[0] != outputs[1]).then_some(planned)
         });
         assert!(found.is_some(), "no case shows the bug");
+    }
+
+    /// Not even the wider bound of sums in halves lets the bug pass.
+    fn notices_in_halves<C: Case>() {
+        let planned = Setup::planned(Isa::Scalar);
+        let found = search::<C>(true, |case| {
+            let mut buggy = case.clone();
+            buggy.plant_bug();
+            let output = buggy.output(&Kernels::SCALAR, planned);
+            let case = case.in_halves().expect("a family with cells that add in halves");
+            case.keeps_bound(&output).is_err().then_some(planned)
+        });
+        assert!(found.is_some(), "no case shows the bug");
+    }
+
+    #[test]
+    fn sums_in_halves() {
+        notices_in_halves::<cases::ConvF16>();
+        notices_in_halves::<cases::PointwiseConvF16>();
+        notices_in_halves::<cases::DepthwiseConvF16>();
+        notices_in_halves::<cases::FullyConnectedF16>();
     }
 
     macro_rules! planted {
