@@ -12,6 +12,10 @@
 //! result: half a unit in the last place (at most `|result| / 2048`, or 2^-25) and
 //! `(depth + 1) * 2^-24 * (sum(|products|) + |bias|)`. Results beyond 65504 saturate.
 //!
+//! [`Isa::NeonFp16`] adds up to 144 products in halves, the sums of such blocks in f32, and has bits of
+//! its own: `9/8 * (min(depth, 144) + 2) * 2^-11 * (sum(|products|) + |bias|) + (depth + 1) * 2^-25` in place
+//! of the second term. A sum that leaves the halves on the way is computed in f32.
+//!
 //! # Errors
 //! From [`Args::new`]: `InputLen` for an input of another shape or a ring shorter than the
 //! window, `OutputLen` for anything but whole rows inside the output, `Channels` when filter and

@@ -2,31 +2,33 @@
 //!
 //! A family is an operation, a cell its implementation for one instruction set, one file each:
 //! `conv_s8/scalar.rs` is the specification of convolution, `conv_s8/avx2.rs` the fast twin with
-//! the same bits. [`Kernels`] holds one cell of every family.
+//! the same bits. [`Kernels`] holds one cell of every family. Only [`Isa::NeonFp16`] has bits of its own,
+//! for halves, and runs only where it is named.
 //!
-//! | family | scalar | avx2 | neon | neon_dotprod | neon_i8mm | armv6m | armv7m | armv7em_dsp | mve |
-//! |---|---|---|---|---|---|---|---|---|---|
-//! | [`conv_s8`] | x | im2col strips, 6 pixels x 16 channels | padded rows or im2col strips, 4 x 4 | 4 x 16 | 8 x 8 | pairs of windows, 1 pixel x 4 channels | pairs of windows, 2 pixels x 4 channels | im2col pairs, 2 pixels x 4 channels | im2col strips, 2 pixels x 4 channels |
-//! | [`pointwise_conv_s8`] | x | the same tiles | the same tiles | the same | the same | the same tiles | the same tiles | the same tiles | the same tiles, pixels as they lie |
-//! | [`depthwise_conv_s8`] | x | 8 channels x 4 outputs of a 3x3 row; any window | 8 channels of two 3x3 rows; any window | | | 4 channels of a 3x3 window | 4 channels of a 3x3 window | 4 outputs of a 3x3 row | 8 outputs of two 3x3 rows |
-//! | [`fully_connected_s8`] | x | the same tiles, 1 x 32 | the same tiles, 1 x 4 | 1 x 16 | 2 x 8 | the same tiles | the same tiles, one pixel twice | the same tiles, one pixel twice | the same tiles, one pixel twice |
-//! | [`add_s8`] | x | 32 values | 16 values | | | | | 1 value, 7 to 22 instructions | 4 values |
-//! | [`clamp_s8`] | x | 32 values | 16 values | | | | | 4 values | 16 values |
-//! | [`lookup_s8`] | x | 32 values | 16 values | | | | | | |
-//! | [`avg_pool_s8`], [`max_pool_s8`], [`global_avg_pool_s8`] | x | 32 channels and more | 8 channels and more | | | | | 4 channels | 16 channels |
-//! | [`softmax_s8`] | x | 8 values | each value once | | | | | | |
-//! | [`pad_s8`] | x | scalar's copies | | | | | | | |
-//! | [`conv_f16`] | x | im2col strips, 6 pixels x 16 channels | the same |  |  |  |  | im2col, 4 pixels x 4 channels | im2col, 6 pixels x 4 channels |
-//! | [`pointwise_conv_f16`] | x | the same tiles | the same |  |  |  |  | the same tiles | the same tiles |
-//! | [`depthwise_conv_f16`] | x | 8 channels x 4 outputs | the same |  |  |  |  | 4 channels | 4 channels x 4 outputs of a 3x3 row; any window |
-//! | [`fully_connected_f16`] | x | the same tiles, 1 x 32 | the same |  |  |  |  | the same tiles, 1 x 4 | the same tiles, 1 x 4 |
-//! | [`avg_pool_f16`] | x | 32 channels | the same |  |  |  |  |  | 4 channels |
-//! | [`max_pool_f16`] | x | 32 channels | the same |  |  |  |  |  |  |
-//! | [`add_f16`], [`global_avg_pool_f16`] | x | 8 values | the same |  |  |  |  |  | 4 values |
-//! | [`clamp_f16`], [`softmax_f16`] | x | 8 values | the same |  |  |  |  |  |  |
-//! | [`quantize_f16`], [`dequantize_f16`] | x | 8 values | the same |  |  |  |  |  |  |
+//! | family | scalar | avx2 | neon | neon_dotprod | neon_i8mm | neon_fp16 | armv6m | armv7m | armv7em_dsp | mve |
+//! |---|---|---|---|---|---|---|---|---|---|---|
+//! | [`conv_s8`] | x | im2col strips, 6 pixels x 16 channels | padded rows or im2col strips, 4 x 4 | 4 x 16 | 8 x 8 | | pairs of windows, 1 pixel x 4 channels | pairs of windows, 2 pixels x 4 channels | im2col pairs, 2 pixels x 4 channels | im2col strips, 2 pixels x 4 channels |
+//! | [`pointwise_conv_s8`] | x | the same tiles | the same tiles | the same | the same | | the same tiles | the same tiles | the same tiles | the same tiles, pixels as they lie |
+//! | [`depthwise_conv_s8`] | x | 8 channels x 4 outputs of a 3x3 row; any window | 8 channels of two 3x3 rows; any window | | | | 4 channels of a 3x3 window | 4 channels of a 3x3 window | 4 outputs of a 3x3 row | 8 outputs of two 3x3 rows |
+//! | [`fully_connected_s8`] | x | the same tiles, 1 x 32 | the same tiles, 1 x 4 | 1 x 16 | 2 x 8 | | the same tiles | the same tiles, one pixel twice | the same tiles, one pixel twice | the same tiles, one pixel twice |
+//! | [`add_s8`] | x | 32 values | 16 values | | | | | | 1 value, 7 to 22 instructions | 4 values |
+//! | [`clamp_s8`] | x | 32 values | 16 values | | | | | | 4 values | 16 values |
+//! | [`lookup_s8`] | x | 32 values | 16 values | | | | | | | |
+//! | [`avg_pool_s8`], [`max_pool_s8`], [`global_avg_pool_s8`] | x | 32 channels and more | 8 channels and more | | | | | | 4 channels | 16 channels |
+//! | [`softmax_s8`] | x | 8 values | each value once | | | | | | | |
+//! | [`pad_s8`] | x | scalar's copies | | | | | | | | |
+//! | [`conv_f16`] | x | im2col strips, 6 pixels x 16 channels | the same |  |  | packed strips, 8 x 16 |  |  | im2col, 4 pixels x 4 channels | im2col, 6 pixels x 4 channels |
+//! | [`pointwise_conv_f16`] | x | the same tiles | the same |  |  | the same tiles |  |  | the same tiles | the same tiles |
+//! | [`depthwise_conv_f16`] | x | 8 channels x 4 outputs | the same |  |  | 8 channels of rows of 3x3 windows |  |  | 4 channels | 4 channels x 4 outputs of a 3x3 row; any window |
+//! | [`fully_connected_f16`] | x | the same tiles, 1 x 32 | the same |  |  | the same tiles, 1 x 32 |  |  | the same tiles, 1 x 4 | the same tiles, 1 x 4 |
+//! | [`avg_pool_f16`] | x | 32 channels | the same |  |  | |  |  |  | 4 channels |
+//! | [`max_pool_f16`] | x | 32 channels | the same |  |  | |  |  |  |  |
+//! | [`add_f16`], [`global_avg_pool_f16`] | x | 8 values | the same |  |  | |  |  |  | 4 values |
+//! | [`clamp_f16`], [`softmax_f16`] | x | 8 values | the same |  |  | |  |  |  |  |
+//! | [`quantize_f16`], [`dequantize_f16`] | x | 8 values | the same |  |  | |  |  |  |  |
 //!
-//! Halves are padded by [`pad_s8`] too: two channels of zero bytes are one of a zero.
+//! `neon_fp16` adds 32 halves at a time in [`add_f16`], with the same bits, and takes what it has no cell
+//! for from `neon_dotprod`. Halves are padded by [`pad_s8`] too: two channels of zero bytes are one of a zero.
 //!
 //! ```
 //! use mote_kernels::{Clamp, Kernels, clamp_s8};

@@ -37,6 +37,9 @@ pub(super) struct Args {
 
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
+    isa: &'static str,
+    /// Whether all other kernels give the same bits.
+    same_bits: bool,
     pub(super) top1_agreement: f64,
     count: usize,
     skipped: usize,
@@ -136,7 +139,7 @@ pub(super) fn compare(
         .filter(|tally| tally.count > 0)
         .context("no sample of the data could be used")?;
     progress.finish_and_clear();
-    Ok(tally.report(blob, skipped.count()))
+    Ok(tally.report(blob, isa, skipped.count()))
 }
 
 /// For each tensor of the blob, the graph node of the same name.
@@ -210,7 +213,7 @@ impl Tally {
         self
     }
 
-    fn report(&self, blob: &Blob, skipped: usize) -> Report {
+    fn report(&self, blob: &Blob, isa: Isa, skipped: usize) -> Report {
         const WORST: usize = 3;
         let model = blob.model();
         let layers: Vec<Layer> = self
@@ -237,7 +240,9 @@ impl Tally {
         let worst = order.iter().take(WORST).map(|layer| layer.name.clone()).collect();
         #[allow(clippy::cast_precision_loss, reason = "sample counts are far below 2^52")]
         let top1_agreement = self.agreed as f64 / self.count as f64;
-        Report { top1_agreement, count: self.count, skipped, layers, worst }
+        let (count, same_bits) = (self.count, isa.is_exact());
+        let isa = isa.name();
+        Report { isa, same_bits, top1_agreement, count, skipped, layers, worst }
     }
 }
 
@@ -259,8 +264,14 @@ fn text(report: &Report) -> String {
             layer.sqnr_db.map_or_else(|| "exact".to_owned(), |db| format!("{db:.1}")),
         ]);
     }
+    let bits = if report.same_bits {
+        "the same bits as all others"
+    } else {
+        "bits of its own, within the bound for sums in halves of docs/numerics.md"
+    };
     format!(
-        "{table}\nworst layers: {}\ntop-1 agreement {} of {} samples\n",
+        "{table}\nkernels {}: {bits}\nworst layers: {}\ntop-1 agreement {} of {} samples\n",
+        report.isa,
         report.worst.join(", "),
         percent(report.top1_agreement),
         grouped(report.count as u64),

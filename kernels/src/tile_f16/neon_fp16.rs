@@ -248,8 +248,7 @@ impl<'a> Job<'a> {
     #[inline]
     #[target_feature(enable = "fp16")]
     fn finish<const P: usize>(&self, channel: usize) -> Finish<P> {
-        let mut finish = Finish::<P>::default();
-        finish.range = range(self.epilogue.clamp);
+        let mut finish = Finish::<P> { range: range(self.epilogue.clamp), ..Finish::default() };
         let one_block = self.filter.depth() <= BLOCK;
         for (index, start) in finish.start.iter_mut().enumerate().filter(|_| one_block) {
             lanes::store(start, bias(self.epilogue.bias, channel + 8 * (index % P)));

@@ -39,8 +39,13 @@ pub(crate) fn rng() -> TestRng {
 /// sums in halves where it has one.
 pub(crate) fn differs<C: Case>(kernels: &Kernels, case: &C) -> Option<Setup> {
     if let (false, Some(case)) = (kernels.isa().is_exact(), case.in_halves()) {
-        let mut setups = Setup::all(kernels.isa()).into_iter();
-        return setups.find(|&setup| case.keeps_bound(&case.output(kernels, setup)).is_err());
+        let planned = case.output(kernels, Setup::planned(kernels.isa()));
+        return Setup::all(kernels.isa()).into_iter().find(|&setup| {
+            let output = case.output(kernels, setup);
+            // However the outputs are parted, as long as there is scratch for the same cell.
+            let same = setup.layout.is_none() && setup.scratch_percent >= 100;
+            case.keeps_bound(&output).is_err() || same && output != planned
+        });
     }
     let expected = case.output(&Kernels::SCALAR, Setup::planned(Isa::Scalar));
     let setups = Setup::all(kernels.isa());

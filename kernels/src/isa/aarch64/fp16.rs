@@ -23,8 +23,9 @@ pub(crate) fn load(halves: &[F16; 8]) -> float16x8_t {
 #[inline]
 #[target_feature(enable = "neon")]
 pub(crate) fn store(to: &mut [F16; 8], halves: float16x8_t) {
+    let bits = vreinterpretq_u16_f16(halves);
     // SAFETY: the array holds the 16 bytes that are written; no alignment is asked.
-    unsafe { vst1q_u16(to.as_mut_ptr().cast(), vreinterpretq_u16_f16(halves)) }
+    unsafe { vst1q_u16(to.as_mut_ptr().cast(), bits) }
 }
 
 /// The first `groups` times eight steps of `count` pixels, one every `pitch` halves, at most eight, as
