@@ -1,7 +1,7 @@
 //! 3x3 windows of eight channels: whole rows of outputs in assembly, so that a column is loaded once
 //! and never moved, and what a channel needs stays in registers from row to row.
 
-use super::finish::{narrow, of_kind, scale, vector_asm};
+use super::finish::{clamp, narrow, of_kind, scale, vector_asm};
 use super::{Finish, holds};
 use core::arch::aarch64::*;
 use core::marker::PhantomData;
@@ -348,7 +348,52 @@ macro_rules! sums {
     };
 }
 
-/// The sums of both rows of outputs, in v15 to v18.
+/// The first rows of the first two columns, for both rows of outputs.
+macro_rules! early_first {
+    (DOTS, [$a:tt $b:tt]) => {
+        ""
+    };
+    ($taps:ident, [$a:tt $b:tt]) => {
+        concat!(
+            first!(0, "v19", $a, "v6"),
+            first!(1, "v20", $a, "v6"),
+            first!(0, "v27", $b, "v7"),
+            first!(1, "v28", $b, "v7"),
+        )
+    };
+}
+
+/// Their second rows.
+macro_rules! early_second {
+    (DOTS, [$a:tt $b:tt]) => {
+        ""
+    };
+    ($taps:ident, [$a:tt $b:tt]) => {
+        concat!(
+            second!(0, "v19", $a, "v9"),
+            second!(1, "v20", $a, "v9"),
+            second!(0, "v27", $b, "v10"),
+            second!(1, "v28", $b, "v10"),
+        )
+    };
+}
+
+/// Their third rows, where three products fit.
+macro_rules! early_third {
+    (THREES, [$a:tt $b:tt]) => {
+        concat!(
+            third!(0, "v19", $a, "v12"),
+            third!(1, "v20", $a, "v12"),
+            third!(0, "v27", $b, "v13"),
+            third!(1, "v28", $b, "v13"),
+        )
+    };
+    ($taps:ident, [$a:tt $b:tt]) => {
+        ""
+    };
+}
+
+/// The sums of both rows of outputs in v15 to v18, where the products above are there already.
 macro_rules! both_sums {
     (DOTS, $columns:tt) => {
         concat!(
@@ -358,18 +403,6 @@ macro_rules! both_sums {
     };
     (THREES, [$a:tt $b:tt $c:tt]) => {
         concat!(
-            first!(0, "v19", $a, "v6"),
-            first!(1, "v20", $a, "v6"),
-            first!(0, "v27", $b, "v7"),
-            first!(1, "v28", $b, "v7"),
-            second!(0, "v19", $a, "v9"),
-            second!(1, "v20", $a, "v9"),
-            second!(0, "v27", $b, "v10"),
-            second!(1, "v28", $b, "v10"),
-            third!(0, "v19", $a, "v12"),
-            third!(1, "v20", $a, "v12"),
-            third!(0, "v27", $b, "v13"),
-            third!(1, "v28", $b, "v13"),
             widen!("v19", ["v15" "v16"], ["v21" "v22"]),
             widen!("v20", ["v17" "v18"], ["v21" "v22"]),
             first!(0, "v19", $c, "v8"),
@@ -386,14 +419,6 @@ macro_rules! both_sums {
     };
     (PAIRS, [$a:tt $b:tt $c:tt]) => {
         concat!(
-            first!(0, "v19", $a, "v6"),
-            first!(1, "v20", $a, "v6"),
-            first!(0, "v27", $b, "v7"),
-            first!(1, "v28", $b, "v7"),
-            second!(0, "v19", $a, "v9"),
-            second!(1, "v20", $a, "v9"),
-            second!(0, "v27", $b, "v10"),
-            second!(1, "v28", $b, "v10"),
             widen!("v19", ["v15" "v16"], ["v21" "v22"]),
             widen!("v20", ["v17" "v18"], ["v21" "v22"]),
             first!(0, "v19", $c, "v8"),
@@ -498,15 +523,39 @@ macro_rules! bytes {
     };
 }
 
-/// An output of both rows.
+/// An output of both rows; `narrow` is a chain, between whose links the next output begins.
 macro_rules! both_rows {
-    ($taps:ident, $kind:ident, $columns:tt) => {
+    (DOTS, $kind:ident, $columns:tt) => {
         concat!(
-            both_sums!($taps, $columns),
-            bytes!($taps, $kind),
-            "st1 {{v15.d}}[1], [{o1}], {channels}\n",
-            "st1 {{v15.d}}[0], [{o0}], {channels}\n",
+            both_sums!(DOTS, $columns),
+            bytes!(DOTS, $kind),
+            store_both!(),
         )
+    };
+    ($taps:ident, $kind:ident, [$a:tt $b:tt $c:tt]) => {
+        concat!(
+            both_sums!($taps, [$a $b $c]),
+            scale_each!($kind),
+            "sqxtn v15.4h, v15.4s\n",
+            "sqxtn v17.4h, v17.4s\n",
+            early_first!($taps, [$b $c]),
+            "sqxtn2 v15.8h, v16.4s\n",
+            "sqxtn2 v17.8h, v18.4s\n",
+            early_second!($taps, [$b $c]),
+            "sqadd v15.8h, v15.8h, v29.8h\n",
+            "sqadd v17.8h, v17.8h, v29.8h\n",
+            early_third!($taps, [$b $c]),
+            "sqxtn v15.8b, v15.8h\n",
+            "sqxtn2 v15.16b, v17.8h\n",
+            clamp!($kind, "v15", "v30", "v31"),
+            store_both!(),
+        )
+    };
+}
+
+macro_rules! store_both {
+    () => {
+        "st1 {{v15.d}}[1], [{o1}], {channels}\nst1 {{v15.d}}[0], [{o0}], {channels}\n"
     };
 }
 
@@ -538,6 +587,9 @@ macro_rules! down {
                 column_of_4!($taps, ["v0" "v1"]),
                 "3:",
                 column_of_4!($taps, ["v2" "v3"]),
+                early_first!($taps, [["v0" "v1"] ["v2" "v3"]]),
+                early_second!($taps, [["v0" "v1"] ["v2" "v3"]]),
+                early_third!($taps, [["v0" "v1"] ["v2" "v3"]]),
                 "subs {n}, {outputs}, #3",
                 "b.lo 5f",
                 "4:",

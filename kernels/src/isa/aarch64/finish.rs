@@ -106,31 +106,26 @@ macro_rules! scale {
 }
 pub(super) use scale;
 
-/// Four registers of int32 to bytes in the first of them: `Narrow::apply`, without clamping where a kind
-/// is free of it.
-macro_rules! narrow {
-    (FLOAT_FREE, $($registers:tt)*) => { narrow!(@ $($registers)*) };
-    (RIGHT_FREE, $($registers:tt)*) => { narrow!(@ $($registers)*) };
-    ($kind:ident, [$a:literal $b:literal $c:literal $d:literal], $zero_point:literal, $min:literal, $max:literal) => {
+/// Clamps bytes, but where a kind is free of it.
+macro_rules! clamp {
+    (FLOAT_FREE, $bytes:literal, $min:literal, $max:literal) => {
+        ""
+    };
+    (RIGHT_FREE, $bytes:literal, $min:literal, $max:literal) => {
+        ""
+    };
+    ($kind:ident, $bytes:literal, $min:literal, $max:literal) => {
         concat!(
-            narrow!(@ [$a $b $c $d], $zero_point, $min, $max),
-            "smax ",
-            $a,
-            ".16b, ",
-            $a,
-            ".16b, ",
-            $min,
-            ".16b\n",
-            "smin ",
-            $a,
-            ".16b, ",
-            $a,
-            ".16b, ",
-            $max,
-            ".16b\n",
+            "smax ", $bytes, ".16b, ", $bytes, ".16b, ", $min, ".16b\n", "smin ", $bytes, ".16b, ",
+            $bytes, ".16b, ", $max, ".16b\n",
         )
     };
-    (@ [$a:literal $b:literal $c:literal $d:literal], $zero_point:literal, $min:literal, $max:literal) => {
+}
+pub(super) use clamp;
+
+/// Four registers of int32 to bytes in the first of them: `Narrow::apply`.
+macro_rules! narrow {
+    ($kind:ident, [$a:literal $b:literal $c:literal $d:literal], $zero_point:literal, $min:literal, $max:literal) => {
         concat!(
             "sqxtn ",
             $a,
@@ -176,6 +171,7 @@ macro_rules! narrow {
             ".16b, ",
             $c,
             ".8h\n",
+            clamp!($kind, $a, $min, $max),
         )
     };
 }

@@ -1,6 +1,6 @@
 //! `SDOT`: four products of int8 added to each int32.
 
-use super::finish::{narrow, of_kind, parameters, scale, scale_four, start, vector_asm};
+use super::finish::{clamp, narrow, of_kind, parameters, scale, scale_four, start, vector_asm};
 use super::{Tiles, WindowTiles, holds};
 use core::arch::aarch64::*;
 use core::arch::asm;

@@ -1,6 +1,6 @@
 //! `SMMLA`: a 2x8 matrix of int8 times the transpose of another, added to a 2x2 matrix of int32.
 
-use super::finish::{narrow, of_kind, parameters, scale, scale_four, start, vector_asm};
+use super::finish::{clamp, narrow, of_kind, parameters, scale, scale_four, start, vector_asm};
 use super::{Tiles, WindowTiles, holds};
 use core::arch::aarch64::*;
 use core::arch::asm;

@@ -2,7 +2,7 @@
 //! (`SADALP`): 16 multiplications in three instructions. No weight may be -128, or two products
 //! do not fit.
 
-use super::finish::{narrow, of_kind, scale, vector_asm};
+use super::finish::{clamp, narrow, of_kind, scale, vector_asm};
 use super::{Tiles, WindowTiles, holds};
 
 /// One weight vector times four pixels: the products of the upper halves are added to those of the
