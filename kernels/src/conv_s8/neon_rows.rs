@@ -45,7 +45,7 @@ pub(super) fn strips(
     // A row of pairs is made of a row that lies in front.
     let (line, strip) = scratch.split_at_mut_checked((pair - 1) * row)?;
     let mut first_row = op.first_row;
-    for output in op.output.chunks_mut(rows * shape.row_len()) {
+    for output in op.output.chunks_mut((rows * shape.row_len()).max(1)) {
         let count = output.len() / shape.row_len().max(1);
         let inputs = (count - 1) * window.stride_height + window.kernel_height;
         let sources = geometry.first_row(first_row)..;

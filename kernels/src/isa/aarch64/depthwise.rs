@@ -46,12 +46,20 @@ impl Line {
     }
 }
 
-/// As the assembly reads it: four rows of input, each with the bytes from a column to the next, and
-/// one row of outputs or two.
+/// A row of input, as the assembly reads it.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+struct Row {
+    data: *const i8,
+    /// Bytes from a column to the next; none in the padding.
+    stride: usize,
+}
+
+/// As the assembly reads it: four rows of input, and one row of outputs or two.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 struct Step {
-    rows: [(*const i8, usize); 4],
+    rows: [Row; 4],
     outputs: [*mut i8; 2],
 }
 
@@ -73,7 +81,8 @@ impl<'a> Steps<'a> {
     /// is no loop for.
     pub(crate) fn new(line: Line, len: usize, pad: &'a [i8; GROUP]) -> Option<Self> {
         const { assert!(size_of::<Step>() == 80) };
-        let step = Step { rows: [(pad.as_ptr(), 0); 4], outputs: [core::ptr::null_mut(); 2] };
+        let row = Row { data: pad.as_ptr(), stride: 0 };
+        let step = Step { rows: [row; 4], outputs: [core::ptr::null_mut(); 2] };
         let (inside, borrows) = (line.inside()?, PhantomData);
         let fits = len <= GROUP && matches!(line.stride, 1 | 2);
         fits.then_some(Self { steps: [step; STEPS], count: 0, line, inside, len, pad, borrows })
@@ -95,8 +104,8 @@ impl<'a> Steps<'a> {
             return None;
         }
         step.rows = rows.map(|row| match row {
-            Some(row) => (row.as_ptr(), channels),
-            None => (self.pad.as_ptr(), 0),
+            Some(row) => Row { data: row.as_ptr(), stride: channels },
+            None => Row { data: self.pad.as_ptr(), stride: 0 },
         });
         // Of a single row the second outputs are written first, and then over.
         let output = output.as_mut_ptr();
@@ -290,8 +299,7 @@ macro_rules! third_alone {
 }
 
 /// Three columns times their weights, added to the bias, with what follows an instruction far from
-/// it, since the Cortex-A53 runs in order and waits: for the first row of outputs in v15 and v16, or
-/// in the two registers given.
+/// it, since the Cortex-A53 runs in order and waits.
 macro_rules! sums {
     (DOTS, 0, $columns:tt, $sums:tt) => {
         sums!(@ $columns, ["v6" "v7" "v8" "v9" "v10" "v11"], $sums)
