@@ -31,6 +31,8 @@ pub(crate) mod avx2;
 pub(crate) mod mve;
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon;
+#[cfg(any(armv6m, armv7m))]
+pub(crate) mod no_dsp;
 pub(crate) mod scalar;
 
 /// What average pooling reads and writes; input and output share scale and zero point.
@@ -80,6 +82,8 @@ pub(crate) fn rounded_mean(sum: i32, count: i32) -> i32 {
 cells! {
     Avx2 avx2 on target_arch = "x86_64",
     Neon neon on target_arch = "aarch64",
+    Armv6m no_dsp on armv6m,
+    Armv7m no_dsp on armv7m,
     Armv7emDsp armv7em_dsp on armv7em,
     Mve mve on mve,
 }

@@ -22,7 +22,8 @@
 //! `out_height * out_width * out_channels * kernel_height * kernel_width * in_channels` MACs.
 //! Scratch: scalar none; AVX2 three to thirty widened windows of `2 * depth` bytes;
 //! AArch64 a strip of windows, about 16 KiB, twice with i8mm, or the padded rows under a few rows of
-//! outputs where those are more; Armv6-M and Armv7-M two windows;
+//! outputs where those are more; Armv6-M and Armv7-M four windows of `2 * depth` bytes, 16 bytes a
+//! channel and a pixel;
 //! Armv7E-M two windows, widened and as bytes, and 16 bytes a channel; Helium two to 64 windows of
 //! `depth` bytes and 16 bytes a channel; see [`scratch_bytes`].
 //!
@@ -120,6 +121,8 @@ pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
     let pair = match isa {
         Isa::Neon | Isa::NeonDotprod | Isa::NeonFp16 => 1,
         Isa::NeonI8mm => 2,
+        // And a pixel of padding.
+        Isa::Armv6m | Isa::Armv7m => return tiles.saturating_add(geometry.input().channels),
         _ => return tiles,
     };
     if !geometry.input().channels.is_multiple_of(16) {

@@ -21,7 +21,7 @@
 //!
 //! # Cost
 //! `out_height * out_width * out_channels * taps` MACs. Scratch: scalar, AVX2 and AArch64 none, Armv6-M
-//! and Armv7-M three padded rows, Armv7E-M about `24 * out_width` bytes, Helium up to 4 KiB or
+//! and Armv7-M about `28 * out_width` bytes, twice that for stride two, Armv7E-M about `24 * out_width` bytes, Helium up to 4 KiB or
 //! `64 * stride * out_width` bytes, up to 8 KiB where the map is tall; see [`scratch_bytes`].
 //!
 //! # Source
@@ -129,9 +129,15 @@ pub const fn layout(isa: Isa, geometry: &Geometry) -> Layout {
     match isa {
         Isa::Scalar | Isa::Armv7emDsp | Isa::Mve => Layout::PLAIN,
         Isa::Avx2 | Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm | Isa::NeonFp16 => EIGHTS,
-        Isa::Armv6m | Isa::Armv7m => crate::tile_s8::ARMV6M_LAYOUT,
+        Isa::Armv6m | Isa::Armv7m => NO_DSP_LAYOUT,
     }
 }
+
+/// Four channels side by side, tap after tap.
+pub(crate) const NO_DSP_LAYOUT: Layout = match Layout::new(4, 1) {
+    Ok(layout) => layout,
+    Err(_) => Layout::PLAIN,
+};
 
 /// Eight channels side by side, tap after tap, so that taps can be paired at will.
 pub(crate) const EIGHTS: Layout = match Layout::new(8, 1) {
@@ -155,25 +161,34 @@ pub const fn scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
             let axes = Axes::of_columns(geometry);
             axes.columns().saturating_mul(64).saturating_mul(axes.steps())
         }
-        Isa::Armv6m | Isa::Armv7m if armv6m_has_rows(geometry) => {
-            armv6m_row_bytes(geometry).saturating_mul(3)
-        }
+        Isa::Armv6m | Isa::Armv7m if no_dsp_has_rows(geometry) => no_dsp_row(geometry)
+            .saturating_mul(3)
+            .saturating_add(no_dsp_sums(geometry))
+            .saturating_mul(4),
         Isa::Armv6m | Isa::Armv7m | Isa::Armv7emDsp | Isa::Mve => 0,
     }
 }
 
-/// Whether the cells for Armv6-M and Armv7-M are written for this window: 3x3, each channel by itself, in fours.
-pub(crate) const fn armv6m_has_rows(geometry: &Geometry) -> bool {
-    geometry.window().is_plain_3x3()
-        && geometry.input().channels == geometry.output().channels
-        && geometry.input().channels.is_multiple_of(4)
+/// Whether the cells for Armv6-M and Armv7-M are written for this window: as the others for Cortex-M,
+/// channels in fours.
+pub(crate) const fn no_dsp_has_rows(geometry: &Geometry) -> bool {
+    armv7em_has_planes(geometry) && geometry.input().channels.is_multiple_of(4)
 }
 
-/// Bytes of a padded row: all columns that the outputs of a row see.
-pub(crate) const fn armv6m_row_bytes(geometry: &Geometry) -> usize {
-    let output = geometry.output();
-    let columns = output.width.saturating_sub(1) * geometry.window().stride_width + 3;
-    columns.saturating_mul(output.channels)
+/// Words of a padded row of four channels.
+pub(crate) const fn no_dsp_row(geometry: &Geometry) -> usize {
+    no_dsp_columns(geometry.output().width, geometry.window().stride_width)
+}
+
+/// Columns that whole blocks of four windows see, `step` columns from one to the next.
+pub(crate) const fn no_dsp_columns(width: usize, step: usize) -> usize {
+    let windows = width.next_multiple_of(4);
+    windows.saturating_sub(1).saturating_mul(step).saturating_add(3)
+}
+
+/// Sums of a row of four channels, whole blocks: for factors that no assembly takes.
+pub(crate) const fn no_dsp_sums(geometry: &Geometry) -> usize {
+    geometry.output().width.next_multiple_of(4).saturating_mul(4)
 }
 
 /// Whether the other cells for Cortex-M are written for this window: 3x3, each channel by itself.

@@ -16,7 +16,8 @@
 //! other lengths, `ParameterLen` for a table without one entry a channel or an empty clamp.
 //!
 //! # Cost
-//! `depth * channels` MACs. Scratch: scalar, Armv6-M and Armv7-M none; AVX2 the widened input, `2 * depth` bytes,
+//! `depth * channels` MACs. Scratch: scalar none; AVX2 the widened input, `2 * depth` bytes,
+//! Armv6-M and Armv7-M `8 * depth + 16 * channels` bytes, up to 128 of the latter,
 //! AArch64 `depth`, with i8mm `4 * depth`, Armv7E-M `6 * depth + 16 * channels` bytes, Helium
 //! `16 * channels` bytes.
 //!

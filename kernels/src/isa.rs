@@ -16,6 +16,8 @@ pub(crate) mod armv7em;
 pub(crate) mod armv7m;
 #[cfg(mve)]
 pub(crate) mod mve;
+#[cfg(any(armv6m, armv7m))]
+pub(crate) mod no_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86_64;
 

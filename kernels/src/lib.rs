@@ -7,14 +7,15 @@
 //!
 //! | family | scalar | avx2 | neon | neon_dotprod | neon_i8mm | neon_fp16 | armv6m | armv7m | armv7em_dsp | mve |
 //! |---|---|---|---|---|---|---|---|---|---|---|
-//! | [`conv_s8`] | x | im2col strips, 6 pixels x 16 channels | padded rows or im2col strips, 4 x 4 | 4 x 16 | 8 x 8 | | pairs of windows, 1 pixel x 4 channels | pairs of windows, 2 pixels x 4 channels | im2col pairs, 2 pixels x 4 channels | im2col strips, 2 pixels x 4 channels |
+//! | [`conv_s8`] | x | im2col strips, 6 pixels x 16 channels | padded rows or im2col strips, 4 x 4 | 4 x 16 | 8 x 8 | | windows by fours, two in a word, x 1 channel | the same | im2col pairs, 2 pixels x 4 channels | im2col strips, 2 pixels x 4 channels |
 //! | [`pointwise_conv_s8`] | x | the same tiles | the same tiles | the same | the same | | the same tiles | the same tiles | the same tiles | the same tiles, pixels as they lie |
-//! | [`depthwise_conv_s8`] | x | 8 channels x 4 outputs of a 3x3 row; any window | 8 channels of two 3x3 rows; any window | | | | 4 channels of a 3x3 window | 4 channels of a 3x3 window | 4 outputs of a 3x3 row | 8 outputs of two 3x3 rows |
-//! | [`fully_connected_s8`] | x | the same tiles, 1 x 32 | the same tiles, 1 x 4 | 1 x 16 | 2 x 8 | | the same tiles | the same tiles, one pixel twice | the same tiles, one pixel twice | the same tiles, one pixel twice |
+//! | [`depthwise_conv_s8`] | x | 8 channels x 4 outputs of a 3x3 row; any window | 8 channels of two 3x3 rows; any window | | | | 4 outputs of a 3x3 row | the same | 4 outputs of a 3x3 row | 8 outputs of two 3x3 rows |
+//! | [`fully_connected_s8`] | x | the same tiles, 1 x 32 | the same tiles, 1 x 4 | 1 x 16 | 2 x 8 | | the same tiles, 1 x 1 | the same | the same tiles, one pixel twice | the same tiles, one pixel twice |
 //! | [`add_s8`] | x | 32 values | 16 values | | | | | | 1 value, 7 to 22 instructions | 4 values |
 //! | [`clamp_s8`] | x | 32 values | 16 values | | | | | | 4 values | 16 values |
 //! | [`lookup_s8`] | x | 32 values | 16 values | | | | | | | |
-//! | [`avg_pool_s8`], [`max_pool_s8`], [`global_avg_pool_s8`] | x | 32 channels and more | 8 channels and more | | | | | | 4 channels | 16 channels |
+//! | [`avg_pool_s8`] | x | 32 channels and more | 8 channels and more | | | | 32 channels | the same | 4 channels | 16 channels |
+//! | [`max_pool_s8`], [`global_avg_pool_s8`] | x | the same | the same | | | | | | 4 channels | 16 channels |
 //! | [`softmax_s8`] | x | 8 values | each value once | | | | | | | |
 //! | [`pad_s8`] | x | scalar's copies | | | | | | | | |
 //! | [`conv_f16`] | x | im2col strips, 6 pixels x 16 channels | the same |  |  | packed strips, 8 x 16 |  |  | im2col, 4 pixels x 4 channels | im2col, 6 pixels x 4 channels |

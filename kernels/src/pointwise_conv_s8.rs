@@ -18,7 +18,8 @@
 //! channel or an empty clamp.
 //!
 //! # Cost
-//! `pixels * in_channels * out_channels` MACs. Scratch: scalar, Armv6-M and Armv7-M none; AVX2 a strip of
+//! `pixels * in_channels * out_channels` MACs. Scratch: scalar none; Armv6-M and Armv7-M
+//! `8 * in_channels + 16 * out_channels` bytes, up to 128 of the latter; AVX2 a strip of
 //! widened pixels, about 1 KiB up to 85 input channels and `12 * in_channels` bytes above; AArch64
 //! a strip of about 16 KiB, twice with i8mm; Armv7E-M `6 * in_channels + 16 * out_channels` bytes,
 //! Helium the latter part only, see [`scratch_bytes`].
@@ -110,8 +111,6 @@ pub const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> usize {
     match isa {
         // Pixels are read as they lie.
         Isa::Mve => tile_s8::vector_scratch_bytes(isa, channels, depth),
-        // Reads its pixels where they are.
-        Isa::Armv6m | Isa::Armv7m => 0,
         _ => tile_s8::scratch_bytes(isa, channels, depth),
     }
 }

@@ -5,14 +5,14 @@
 
 use crate::{Isa, ShapeError};
 
-#[cfg(any(armv6m, armv7m))]
-pub(crate) mod armv6m;
 pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 pub(crate) mod mve;
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon;
+#[cfg(any(armv6m, armv7m))]
+pub(crate) mod no_dsp;
 
 /// The real factor by which an accumulator is multiplied.
 #[derive(Clone, Copy, Debug, PartialEq)]

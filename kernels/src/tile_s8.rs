@@ -3,8 +3,6 @@
 
 use crate::{Epilogue, Filter, Isa, Layout};
 
-#[cfg(any(armv6m, armv7m))]
-pub(crate) mod armv6m;
 #[cfg(armv7em)]
 pub(crate) mod armv7em_dsp;
 #[cfg(target_arch = "x86_64")]
@@ -17,6 +15,8 @@ pub(crate) mod neon;
 pub(crate) mod neon_dotprod;
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon_i8mm;
+#[cfg(any(armv6m, armv7m))]
+pub(crate) mod no_dsp;
 
 /// The layout of a `[channels, depth]` filter that the tiles of `isa` read.
 pub(crate) const fn layout(isa: Isa) -> Layout {
@@ -26,7 +26,7 @@ pub(crate) const fn layout(isa: Isa) -> Layout {
         Isa::Neon => NEON_LAYOUT,
         Isa::NeonDotprod | Isa::NeonFp16 => NEON_DOTPROD_LAYOUT,
         Isa::NeonI8mm => NEON_I8MM_LAYOUT,
-        Isa::Armv6m | Isa::Armv7m => ARMV6M_LAYOUT,
+        Isa::Armv6m | Isa::Armv7m => NO_DSP_LAYOUT,
         Isa::Armv7emDsp => Layout::WOVEN,
         Isa::Mve => MVE_LAYOUT,
     }
@@ -38,8 +38,8 @@ pub(crate) const AVX2_LAYOUT: Layout = match Layout::new(8, 2) {
     Err(_) => Layout::PLAIN,
 };
 
-/// Four channels side by side, step after step.
-pub(crate) const ARMV6M_LAYOUT: Layout = match Layout::new(4, 1) {
+/// One channel after the other, an even number of steps of each.
+pub(crate) const NO_DSP_LAYOUT: Layout = match Layout::new(1, 2) {
     Ok(layout) => layout,
     Err(_) => Layout::PLAIN,
 };
@@ -69,7 +69,7 @@ pub(crate) const NEON_I8MM_LAYOUT: Layout = match Layout::new(8, 8) {
 pub(crate) const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> usize {
     match isa {
         Isa::Scalar => 0,
-        Isa::Armv6m | Isa::Armv7m => depth.saturating_mul(2),
+        Isa::Armv6m | Isa::Armv7m => no_dsp_scratch_bytes(channels, depth),
         Isa::Avx2 => {
             let row = row_bytes(depth);
             // A tile of six pixels, of three where that alone keeps within the strip; short
@@ -98,7 +98,8 @@ pub(crate) const fn scratch_bytes(isa: Isa, channels: usize, depth: usize) -> us
 /// Scratch of a single pixel.
 pub(crate) const fn vector_scratch_bytes(isa: Isa, channels: usize, depth: usize) -> usize {
     match isa {
-        Isa::Scalar | Isa::Armv6m | Isa::Armv7m => 0,
+        Isa::Scalar => 0,
+        Isa::Armv6m | Isa::Armv7m => no_dsp_scratch_bytes(channels, depth),
         Isa::Avx2 => row_bytes(depth).saturating_add(AVX2_SLACK),
         Isa::Neon | Isa::NeonDotprod | Isa::NeonFp16 => {
             neon_row_bytes(depth).saturating_add(NEON_SLACK)
@@ -178,6 +179,20 @@ const fn armv7em_scratch_bytes(channels: usize, depth: usize) -> usize {
     let (blocks, groups) = (depth.div_ceil(4), channels.div_ceil(4));
     let groups = if groups < ARMV7EM_GROUPS { groups } else { ARMV7EM_GROUPS };
     blocks.saturating_mul(20).saturating_add(64 * groups)
+}
+
+/// Channels whose factors are prepared at a time.
+pub(crate) const NO_DSP_CHANNELS: usize = 128;
+
+/// Depth steps of whole pairs.
+pub(crate) const fn no_dsp_steps(depth: usize) -> usize {
+    depth.div_ceil(2).saturating_mul(2)
+}
+
+/// Four pixels in 16 bits a value, and the factors of a panel of channels.
+const fn no_dsp_scratch_bytes(channels: usize, depth: usize) -> usize {
+    let channels = if channels < NO_DSP_CHANNELS { channels } else { NO_DSP_CHANNELS };
+    no_dsp_steps(depth).saturating_mul(8).saturating_add(16 * channels)
 }
 
 /// A group: four channels, which share two pixels in registers, by sixteen steps, a vector.

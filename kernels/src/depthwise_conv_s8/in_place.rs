@@ -57,8 +57,7 @@ pub const fn in_place_scratch_bytes(isa: Isa, geometry: &Geometry) -> usize {
     match isa {
         // Reads every channel into its planes or columns before it writes it.
         Isa::Armv7emDsp | Isa::Mve if super::armv7em_has_planes(geometry) => larger(ring, own),
-        // Its own is a ring.
-        Isa::Armv6m | Isa::Armv7m if super::armv6m_has_rows(geometry) => larger(ring, own),
+        Isa::Armv6m | Isa::Armv7m if super::no_dsp_has_rows(geometry) => larger(ring, own),
         _ => ring.saturating_add(own),
     }
 }

@@ -15,15 +15,26 @@ pub(crate) fn fixed_factors(
     zero_point: i8,
     depth: usize,
 ) -> Option<[i32; 4]> {
-    const LARGEST_RIGHT: i32 = 23;
-    let right = -i32::from(shift);
     // No product exceeds 2^14, nor any depth here 2^9.
     let sum = i32::try_from(depth.checked_mul(1 << 14)?).ok().filter(|&sum| sum <= 1 << 23)?;
-    if (1..=LARGEST_RIGHT).contains(&right) && bias.unsigned_abs() < 1 << 29 && multiplier >= 0 {
+    factors_within((bias, multiplier, shift), zero_point, sum, 1 << 29)
+}
+
+/// [`fixed_factors`] for sums of products up to `largest_sum` and a bias below `bias_limit`.
+pub(crate) fn factors_within(
+    (bias, multiplier, shift): (i32, i32, i8),
+    zero_point: i8,
+    largest_sum: i32,
+    bias_limit: u32,
+) -> Option<[i32; 4]> {
+    const LARGEST_RIGHT: i32 = 23;
+    let right = -i32::from(shift);
+    let is_tame = bias.unsigned_abs() < bias_limit && multiplier >= 0;
+    if (1..=LARGEST_RIGHT).contains(&right) && is_tame {
         let rounding = (1 << (right - 1)) + (i32::from(zero_point) << right);
         return Some([2 * bias, multiplier, rounding, right]);
     }
-    dead_channel((bias, multiplier, shift), zero_point, sum)
+    dead_channel((bias, multiplier, shift), zero_point, largest_sum)
 }
 
 /// [`fixed_factors`] of a channel whose bias decides nearly alone, as quantizers make them of weights

@@ -644,6 +644,29 @@ pub(crate) struct PointwiseConv {
     requant: Requant,
 }
 
+impl PointwiseConv {
+    /// Pixels and weights of one value each, `depth` steps. The outputs of channel `i` tell sums that are
+    /// four apart as long as the pixel's value is the `i`-th one.
+    pub(crate) fn uniform(depth: usize, values: &[i8], weight: i8) -> Self {
+        let products = |&value: &i8| {
+            let depth = i32::try_from(depth).unwrap();
+            i32::from(value) * i32::from(weight) * depth
+        };
+        let quarter = Rescale::FixedPoint { multiplier: 1 << 30, shift: -1 };
+        Self {
+            depth,
+            input: values.iter().flat_map(|&value| vec![value; depth]).collect(),
+            filter: vec![weight; depth * values.len()],
+            requant: Requant {
+                bias: values.iter().map(|value| 100 - products(value)).collect(),
+                rescale: vec![quarter; values.len()],
+                zero_point: 0,
+                clamp: Clamp::NONE,
+            },
+        }
+    }
+}
+
 impl Case for PointwiseConv {
     type Args<'a> = pointwise_conv_s8::Args<'a>;
 

@@ -39,6 +39,26 @@ fn parity<C: Case>(isa: Isa) {
     }
 }
 
+/// Where two pixels share a word, or sums are made in 16 bits, nothing is carried where it does not
+/// belong.
+#[test]
+fn the_largest_and_the_least_products_add_up() {
+    const PIXELS: [&[i8]; 6] =
+        [&[-128; 4], &[127; 4], &[-128, 127, -128, 127], &[127, -128], &[127, -128, 1], &[-128]];
+    for kernels in Isa::ALL.iter().filter_map(|&isa| Kernels::for_isa(isa)) {
+        for (depth, pixels) in [1, 2, 3, 15, 16, 17, 300]
+            .into_iter()
+            .flat_map(|depth| PIXELS.map(|pixels| (depth, pixels)))
+        {
+            for weight in [-128, 127] {
+                let case = cases::PointwiseConv::uniform(depth, pixels, weight);
+                let setup = differs(&kernels, &case);
+                assert!(setup.is_none(), "{:?} differs in {setup:?} of {case:?}", kernels.isa());
+            }
+        }
+    }
+}
+
 macro_rules! stamp {
     ($($isa:ident $name:ident)*) => {
         $(
