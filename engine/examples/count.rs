@@ -8,12 +8,13 @@
 use core::error::Error;
 use std::{env, fs};
 
+use mote_engine::format::{ALIGNMENT, Block};
 use mote_engine::{ElementType, Isa, Kernels, Model, Observer, Op, OpKind, Session};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = env::args().nth(1).ok_or("give the path of a blob")?;
     let file = fs::read(&path).map_err(|error| format!("cannot read {path}: {error}"))?;
-    let mut blob = vec![0_u128; file.len().div_ceil(16)];
+    let mut blob = vec![Block::default(); file.len().div_ceil(ALIGNMENT)];
     let blob: &mut [u8] = bytemuck::cast_slice_mut(&mut blob);
     blob[..file.len()].copy_from_slice(&file);
     let model = Model::parse(&blob[..file.len()])?;
@@ -25,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .ok_or_else(|| format!("this processor has no `{name}`"))?,
     };
     println!("isa {}", kernels.isa().name());
-    let mut arena = vec![0_u128; model.arena_bytes().div_ceil(16)];
+    let mut arena = vec![Block::default(); model.arena_bytes().div_ceil(ALIGNMENT)];
     let mut session = Session::new(model, kernels, bytemuck::cast_slice_mut(&mut arena))?;
     let element = model.input().element;
     fill(element, session.input_mut());

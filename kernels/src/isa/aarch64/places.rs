@@ -94,3 +94,15 @@ pub(crate) struct WindowTiles<'w, 'a, const P: usize> {
     /// From the output of a pixel to that of the next.
     pub(crate) channels: usize,
 }
+
+impl<const P: usize> WindowTiles<'_, '_, P> {
+    /// Whether rows have a multiple of `run` bytes, and weights and outputs are there for all tiles,
+    /// each of so many `pixels` by so many channels.
+    pub(super) fn fit(&self, run: usize, pixels: usize, channels: usize) -> bool {
+        let depth = self.places.len() * TILE / pixels * self.places.rows();
+        self.places.len().is_multiple_of(run)
+            && self.weights.len() / channels >= depth
+            && self.places.have_tiles(self.first, self.tiles)
+            && holds(self.output, pixels * self.tiles, self.channels, channels)
+    }
+}

@@ -382,18 +382,7 @@ macro_rules! windows {
 #[inline]
 #[target_feature(enable = "dotprod")]
 pub(crate) fn sdot_windows<const K: u8>(work: WindowTiles<'_, '_, 4>) -> Option<()> {
-    let depth = work.places.len() * work.places.rows();
-    let outputs_fit = holds(work.output, 4 * work.tiles, work.channels, 16);
-    let places_fit = work.places.have_tiles(work.first, work.tiles);
-    if !work.places.len().is_multiple_of(16)
-        || work.weights.len() / 16 < depth
-        || !places_fit
-        || !outputs_fit
-    {
-        return None;
-    }
-    of_kind!(K, windows, work);
-    Some(())
+    work.fit(16, 4, 16).then(|| of_kind!(K, windows, work))
 }
 
 /// Four depth steps of eight pixels: `four` twice.

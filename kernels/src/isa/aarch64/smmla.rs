@@ -297,16 +297,5 @@ macro_rules! windows {
 #[inline]
 #[target_feature(enable = "neon,i8mm")]
 pub(crate) fn smmla_windows<const K: u8>(work: WindowTiles<'_, '_, 4>) -> Option<()> {
-    let depth = work.places.len() / 2 * work.places.rows();
-    let outputs_fit = holds(work.output, 8 * work.tiles, work.channels, 8);
-    let places_fit = work.places.have_tiles(work.first, work.tiles);
-    if !work.places.len().is_multiple_of(32)
-        || work.weights.len() / 8 < depth
-        || !places_fit
-        || !outputs_fit
-    {
-        return None;
-    }
-    of_kind!(K, windows, work);
-    Some(())
+    work.fit(32, 8, 8).then(|| of_kind!(K, windows, work))
 }

@@ -321,16 +321,5 @@ macro_rules! windows {
 /// [`smull_4x4`] of windows, whose rows have a multiple of 16 bytes.
 #[inline]
 pub(crate) fn smull_windows<const K: u8>(work: WindowTiles<'_, '_, 1>) -> Option<()> {
-    let depth = work.places.len() * work.places.rows();
-    let outputs_fit = holds(work.output, 4 * work.tiles, work.channels, 4);
-    let places_fit = work.places.have_tiles(work.first, work.tiles);
-    if !work.places.len().is_multiple_of(16)
-        || work.weights.len() / 4 < depth
-        || !places_fit
-        || !outputs_fit
-    {
-        return None;
-    }
-    of_kind!(K, windows, work);
-    Some(())
+    work.fit(16, 4, 4).then(|| of_kind!(K, windows, work))
 }
