@@ -33,8 +33,8 @@ impl Exps {
         Self { multiplier, left_shift: op.left_shift.into(), diff_min }
     }
 
-    /// `exp(beta * scale * (value - max))`, or nothing where it counts as that.
-    #[inline]
+    /// `exp(beta * scale * (value - max))`, or nothing where it counts as that. Called twice: a copy would be 300 bytes of a chip's flash.
+    #[inline(never)]
     pub(super) fn of(&self, value: i8, max: i8) -> i32 {
         let diff = i32::from(value) - i32::from(max);
         let scaled = diff.wrapping_shl(self.left_shift);
