@@ -10,22 +10,22 @@ use std::{
 
 use crate::{
     boards::{self, Board, Connection},
-    count,
+    plugin,
     steps::{cargo, root, target},
     thumb::{self, Table},
 };
 
 /// Builds the board's firmware around the blob, runs it and prints what was counted.
 pub(crate) fn run(blob: &Path, name: &str, json: bool) -> Result<(), String> {
-    let board = boards::find(name).filter(|board| board.is_emulated());
-    let (board, Connection::Qemu { machine }) = board
-        .map(|board| (board, board.connection))
-        .ok_or_else(|| format!("--board takes one of {}", emulated()))?
-    else {
-        return Err(format!("--board takes one of {}", emulated()));
+    let on_qemu = |board: &'static Board| match board.connection {
+        Connection::Qemu { machine } => Some((board, machine)),
+        _ => None,
     };
+    let (board, machine) = boards::find(name)
+        .and_then(on_qemu)
+        .ok_or_else(|| format!("--board takes one of {}", emulated()))?;
     let clock = clock(board)?;
-    let plugin = count::build_plugin(json)?;
+    let plugin = plugin::build(json)?;
     let image = target().join("count.elf");
     let mut flash = cargo("run");
     flash

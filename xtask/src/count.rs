@@ -8,9 +8,8 @@ use std::{
 };
 
 use crate::{
-    chip,
+    chip, plugin,
     setup::{self, AARCH64},
-    steps::{cargo, run as run_command, target},
 };
 
 /// What a user may call the processors, and what QEMU calls them.
@@ -74,31 +73,12 @@ fn build(quiet: bool) -> Result<Program, String> {
     let toolchain = AARCH64.toolchain().ok_or_else(|| {
         format!("no compiler for {}; `cargo xtask setup` installs it", AARCH64.triple)
     })?;
-    let plugin = build_plugin(quiet)?;
+    let plugin = plugin::build(quiet)?;
     let mut program = AARCH64.cargo(&toolchain, "build");
     program.args(["--release", "--locked", "--package", "mote-engine", "--example", "count"]);
-    build_one(program, quiet)?;
+    plugin::build_one(program, quiet)?;
     let program = setup::emulated_target().join(AARCH64.triple).join("release/examples/count");
     Ok(Program { plugin, program })
-}
-
-/// Builds the plugin and says where it is.
-pub(crate) fn build_plugin(quiet: bool) -> Result<PathBuf, String> {
-    let mut plugin = cargo("build");
-    plugin.args(["--release", "--locked", "--package", "mote-qemu-plugin"]);
-    build_one(plugin, quiet)?;
-    Ok(target().join("release/libmote_qemu_plugin.so"))
-}
-
-fn build_one(mut command: Command, quiet: bool) -> Result<(), String> {
-    if !quiet {
-        return run_command(&mut command);
-    }
-    let status = command.arg("--quiet").stdin(Stdio::null()).status();
-    if status.as_ref().is_ok_and(std::process::ExitStatus::success) {
-        return Ok(());
-    }
-    Err(format!("{command:?} failed"))
 }
 
 /// What was counted.

@@ -9,6 +9,7 @@ mod chip;
 mod count;
 mod demo;
 mod pi;
+mod plugin;
 mod pytorch;
 mod setup;
 mod steps;
