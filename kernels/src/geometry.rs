@@ -210,7 +210,7 @@ impl Geometry {
 
     /// The outputs of a row whose windows lie inside the input from left to right; none where taps lie
     /// apart.
-    #[cfg(armv7em)]
+    #[cfg(any(armv7em, target_arch = "aarch64"))]
     pub(crate) fn outputs_inside(&self) -> Range<usize> {
         let (window, width) = (self.window, self.output.width);
         let room = (self.input.width + window.pad_left).checked_sub(window.kernel_width);
@@ -289,6 +289,35 @@ const fn check_axis(
         return Err(ShapeError::Window);
     }
     Ok(())
+}
+
+/// A walk through the output pixels of a call, row after row.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", mve))]
+pub(crate) struct Walk {
+    y: usize,
+    x: usize,
+    width: usize,
+}
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", mve))]
+impl Walk {
+    pub(crate) const fn new(geometry: &Geometry, first_row: usize) -> Self {
+        Self { y: first_row, x: 0, width: geometry.output.width }
+    }
+
+    /// The column of the next pixel.
+    #[cfg(mve)]
+    pub(crate) const fn x(&self) -> usize {
+        self.x
+    }
+
+    /// The next `most` pixels, or as many as there are in their row: its number, and their columns.
+    #[inline(always)]
+    pub(crate) fn run(&mut self, most: usize) -> (usize, Range<usize>) {
+        let (y, run) = (self.y, self.x..self.width.min(self.x + most));
+        (self.y, self.x) = if run.end == self.width { (y + 1, 0) } else { (y, run.end) };
+        (y, run)
+    }
 }
 
 /// Rows of a feature map: the whole map, or the last few of them in a ring buffer.

@@ -1,6 +1,7 @@
 //! Im2col of a strip of pixels, widened on the way, then the shared tiles.
 
 use super::{Args, Operands};
+use crate::geometry::Walk;
 use crate::tile_f16::LANES_LAYOUT;
 use crate::tile_f16::lanes::{pixels, strip, widen};
 use crate::{F16, Geometry, Rows, after, pieces_mut};
@@ -16,15 +17,11 @@ pub(crate) fn run(args: &mut Args<'_>) {
     if filter.layout() != LANES_LAYOUT || capacity == 0 || width == 0 || channels == 0 {
         return super::scalar::run(args);
     }
-    // Output pixels of this call, counted through its rows.
-    let (mut y, mut x) = (*first_row, 0);
+    let mut walk = Walk::new(geometry, *first_row);
     for output in output.chunks_mut(channels * capacity) {
         for window in pieces_mut(rows, depth).take(output.len() / channels) {
-            gather(geometry, input, [y, x], window);
-            x += 1;
-            if x == width {
-                (y, x) = (y + 1, 0);
-            }
+            let (y, run) = walk.run(1);
+            gather(geometry, input, [y, run.start], window);
         }
         strip(rows, filter, epilogue, output);
     }

@@ -1,6 +1,7 @@
 //! Helium: windows of six pixels are gathered, then the shared tiles.
 
 use super::{Args, Operands};
+use crate::geometry::Walk;
 use crate::isa::mve::half::Pixels;
 use crate::tile_f16::MVE_TILE;
 use crate::tile_f16::mve::{Steps, Tiles};
@@ -10,25 +11,21 @@ use core::ops::Range;
 /// Same bits as scalar, which also takes over when layout, scratch or numbers are none for the tiles.
 pub(crate) fn run(args: &mut Args<'_>) {
     let Operands { geometry, input, filter, epilogue, first_row, output, scratch } = &mut args.0;
-    let (width, channels) = (geometry.output().width, filter.channels());
+    let channels = filter.channels();
     let Some(mut tiles) = Tiles::new(filter, *epilogue, scratch, MVE_TILE) else {
         return super::scalar::run(args);
     };
     let inside = geometry.outputs_inside();
-    // Output pixels of this call, counted through its rows.
-    let (mut y, mut x) = (*first_row, 0);
+    let mut walk = Walk::new(geometry, *first_row);
     for output in output.chunks_mut((MVE_TILE * channels).max(1)) {
         let gather = |steps: &mut Steps<'_>| {
             let mut pixel = 0;
             while pixel < steps.count {
-                let left = steps.count - pixel;
+                let (x, left) = (walk.x(), steps.count - pixel);
                 let count = if inside.contains(&x) { left.min(inside.end - x) } else { 1 };
+                let (y, _) = walk.run(count);
                 windows(geometry, input, [y, x], steps, pixel..pixel + count);
                 pixel += count;
-                x += count;
-                if x == width {
-                    (y, x) = (y + 1, 0);
-                }
             }
         };
         tiles.run(gather, output);

@@ -3,6 +3,7 @@
 
 use super::Args;
 use crate::conv_s8::neon::{im2col_row, inside};
+use crate::geometry::Walk;
 use crate::im2col_s8::Im2col;
 use crate::tile_f16::neon_fp16::{Job, pack_strip};
 use crate::tile_f16::{HALF_TILE, packed_len};
@@ -34,23 +35,17 @@ fn strips(args: &mut Args<'_>, scratch: &mut [i8]) -> Option<()> {
     let (windows, packed) = halves.split_at_mut_checked(super::windows_len(depth))?;
     let capacity @ 1.. = packed.len() / packed_len(depth) else { return None };
     let together = windows.len() / pitch / HALF_TILE * HALF_TILE;
-    let width = geometry.output().width;
-    // Output pixels of this call, counted through its rows.
-    let (mut y, mut x) = (op.first_row, 0);
+    let mut walk = Walk::new(&geometry, op.first_row);
     for output in op.output.chunks_mut(channels * HALF_TILE * capacity) {
         let parts = output.chunks(channels * together);
         for (part, packed) in parts.zip(packed.chunks_mut(together * pitch)) {
             let (count, mut done) = (part.len() / channels, 0);
             let bytes = bytemuck::cast_slice_mut(windows);
             while done < count {
-                let run = x..width.min(x + count - done);
+                let (y, run) = walk.run(count - done);
                 let to = after_mut(bytes, done * 2 * pitch);
                 done += run.len();
-                x = run.end;
                 im2col_row(&im2col, &inside, y, run, 2 * pitch, to);
-                if x == width {
-                    (y, x) = (y + 1, 0);
-                }
             }
             pack_strip(windows, pitch, pitch, count, packed)?;
         }

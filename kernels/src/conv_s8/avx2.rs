@@ -2,6 +2,7 @@
 
 use super::{Args, Operands};
 use crate::after_mut;
+use crate::geometry::Walk;
 use crate::im2col_s8::Im2col;
 use crate::isa::x86_64::widen_16;
 use crate::tile_s8::AVX2_LAYOUT;
@@ -19,22 +20,17 @@ pub(crate) fn run(args: &mut Args<'_>) {
     }
     let row_len = 2 * filter.depth().div_ceil(2);
     let im2col = Im2col { geometry, input, pad_value: *pad_value };
-    // Output pixels of this call, counted through its rows.
-    let (mut y, mut x) = (*first_row, 0);
+    let mut walk = Walk::new(geometry, *first_row);
     for output in output.chunks_mut(channels * capacity) {
         let mut to: &mut [i16] = bytemuck::cast_slice_mut(rows);
         let count = output.len() / channels;
         let mut left = count;
         while left > 0 {
-            let run = x..width.min(x + left);
+            let (y, run) = walk.run(left);
             left -= run.len();
             let len = run.len() * row_len;
-            x = run.end;
             im2col.row(y, run, row_len, to, |from, to| widen_16(from, to));
             to = after_mut(to, len);
-            if x == width {
-                (y, x) = (y + 1, 0);
-            }
         }
         strip(rows, count, filter, epilogue, output);
     }

@@ -1,6 +1,7 @@
 //! AArch64: windows where they lie, or im2col of a strip of pixels, then the shared tiles.
 
 use super::{Args, Operands, neon_rows};
+use crate::geometry::Walk;
 use crate::im2col_s8::Im2col;
 use crate::isa::aarch64::{Finish, Places, WindowTiles, Windows, load_16, smull_windows, store_16};
 use crate::requantize::neon::with_scale;
@@ -63,22 +64,17 @@ pub(super) fn strips(
     let inside = inside(&op.geometry);
     let mut bytes = [op.pad_value; PADDED];
     let mut padded = PaddedRows::new(&im2col, &mut bytes);
-    // Output pixels of this call, counted through its rows.
-    let (mut y, mut x) = (op.first_row, 0);
+    let mut walk = Walk::new(&op.geometry, op.first_row);
     for output in op.output.chunks_mut(channels * pixels) {
         let count = output.len() / channels;
         let mut done = 0;
         while done < count {
-            let run = x..width.min(x + count - done);
+            let (y, run) = walk.run(count - done);
             let to = after_mut(scratch, done * stride);
             done += run.len();
-            x = run.end;
             match &mut padded {
                 Some(padded) => padded.windows(&im2col, y, run, stride, to),
                 None => im2col_row(&im2col, &inside, y, run, stride, to),
-            }
-            if x == width {
-                (y, x) = (y + 1, 0);
             }
         }
         strip(Pixels { data: scratch, stride, count }, output);
@@ -86,14 +82,9 @@ pub(super) fn strips(
     Some(())
 }
 
-/// Output columns whose windows lie between the left and the right padding, where a window is one
-/// run of a row.
+/// [`Geometry::outputs_inside`] of windows whose rows are looked up together.
 pub(crate) fn inside(geometry: &Geometry) -> Range<usize> {
-    let (window, stride) = (geometry.window(), geometry.window().stride_width.max(1));
-    let start = window.pad_left.div_ceil(stride);
-    let room = (geometry.input().width + window.pad_left).checked_sub(window.kernel_width);
-    let end = room.map_or(0, |room| room / stride + 1).min(geometry.output().width);
-    if window.dilation_width == 1 && window.kernel_height <= ROWS { start..end } else { 0..0 }
+    if geometry.window().kernel_height <= ROWS { geometry.outputs_inside() } else { 0..0 }
 }
 
 /// Kernel rows whose sources are looked up together.

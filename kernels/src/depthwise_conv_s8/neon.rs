@@ -1,7 +1,6 @@
 //! AArch64: eight channels of two rows of outputs at a time, or of one at stride 2; the frame of all
 //! instruction sets.
 
-use super::neon_dotprod::dots;
 use super::{Args, EIGHTS, Operands};
 use crate::isa::aarch64::{
     Finish, GROUP, Line, STEPS, Steps, Taps, load_8, load_up_to_8, store_up_to_8,
@@ -120,7 +119,7 @@ fn group<const DOTS: bool, const K: u8>(
         let weights = after(op.filter.data(), 9 * (channel + block)).as_chunks().0;
         let Some(weights) = weights.first_chunk() else { return };
         let taps = if DOTS {
-            Taps::Dots(dots(weights))
+            Taps::dots(weights)
         } else if fits(weights, &[[0, 3, 6], [1, 4, 7], [2, 5, 8]]) {
             Taps::Threes(weights)
         } else {

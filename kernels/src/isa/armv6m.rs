@@ -7,9 +7,9 @@ use core::arch::naked_asm;
 use super::no_dsp::depthwise::Band;
 use super::no_dsp::{Core, Step, Strip};
 
-/// A pair of steps of four pixels and a channel, 38 bytes of code: 8 products. `$first` and `$second`
-/// are where the weights lie behind r7.
-macro_rules! pair {
+/// A pair of steps and a channel's weights, and the products of the first two pixels. `$first` and
+/// `$second` are where the weights lie behind r7.
+macro_rules! pair_products {
     ($first:literal, $second:literal) => {
         concat!(
             "ldmia r6!, {{r0, r1, r2, r3}}\n",
@@ -23,6 +23,15 @@ macro_rules! pair {
             "sxtb r5, r5\n",
             "muls r0, r4, r0\n",
             "muls r2, r5, r2\n",
+        )
+    };
+}
+
+/// A pair of steps of four pixels and a channel, 38 bytes of code: 8 products.
+macro_rules! pair {
+    ($first:literal, $second:literal) => {
+        concat!(
+            pair_products!($first, $second),
             "adds r0, r0, r2\n",
             "add r0, r12\n",
             "add r8, r0\n",
@@ -42,21 +51,7 @@ macro_rules! pair {
 /// The same where all four pixels are the same one, 18 bytes of code.
 macro_rules! single_pair {
     ($first:literal, $second:literal) => {
-        concat!(
-            "ldmia r6!, {{r0, r1, r2, r3}}\n",
-            "ldrb r4, [r7, #",
-            $first,
-            "]\n",
-            "sxtb r4, r4\n",
-            "ldrb r5, [r7, #",
-            $second,
-            "]\n",
-            "sxtb r5, r5\n",
-            "muls r0, r4, r0\n",
-            "muls r2, r5, r2\n",
-            "add r8, r0\n",
-            "add r8, r2\n",
-        )
+        concat!(pair_products!($first, $second), "add r8, r0\n", "add r8, r2\n",)
     };
 }
 
@@ -78,8 +73,8 @@ macro_rules! turn {
     };
 }
 
-/// The output of the sum in `$sum`, in r0. Twice the bias in r12, the lower and upper half of the multiplier in r5 and r4, the rounding in lr, the shift
-/// in r3.
+/// The output of the sum in `$sum`, in r0. Twice the bias in r12, the lower and upper half of the
+/// multiplier in r5 and r4, the rounding in lr, the shift in r3.
 ///
 /// The halves of the sum, xh and xl, make the upper word
 /// `xh * mh + ((xh * ml + xl * mh + (xl * ml >> 16) + 2^15) >> 16)`. What is shifted lies between `-2^30`

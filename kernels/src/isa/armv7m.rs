@@ -80,7 +80,14 @@ macro_rules! pack {
     };
 }
 
-/// The first product of an output: of the column in r7 and the weight in r4.
+/// A column, `$place` bytes from `$row`, in r7.
+macro_rules! column {
+    ($row:literal, $place:literal) => {
+        concat!("ldrsb r7, [", $row, ", #", $place, "]\n")
+    };
+}
+
+/// The first product of an output: of the column and the weight in r4.
 macro_rules! first {
     ($sum:literal) => {
         concat!("mul ", $sum, ", r7, r4\n")
@@ -90,13 +97,20 @@ macro_rules! first {
 /// The same in a later row.
 macro_rules! further {
     ($sum:literal) => {
-        concat!("mla ", $sum, ", r7, r4, ", $sum, "\n")
+        product!($sum, "r4")
     };
 }
 
-/// A row of the windows of four outputs, a column apart: r9 has the weights.
-macro_rules! row {
-    ($start:ident, $row:literal, $a:literal, $b:literal, $c:literal) => {
+/// Adds the product of the column and a weight.
+macro_rules! product {
+    ($sum:literal, $weight:literal) => {
+        concat!("mla ", $sum, ", r7, ", $weight, ", ", $sum, "\n")
+    };
+}
+
+/// The weights of a row, in r4 to r6; r9 has all of them.
+macro_rules! weights {
+    ($a:literal, $b:literal, $c:literal) => {
         concat!(
             "ldrsb r4, [r9, #",
             $a,
@@ -107,36 +121,33 @@ macro_rules! row {
             "ldrsb r6, [r9, #",
             $c,
             "]\n",
-            "ldrsb r7, [",
-            $row,
-            "]\n",
+        )
+    };
+}
+
+/// A row of the windows of four outputs, a column apart.
+macro_rules! row {
+    ($start:ident, $row:literal, $a:literal, $b:literal, $c:literal) => {
+        concat!(
+            weights!($a, $b, $c),
+            column!($row, "0"),
             $start!("r0"),
-            "ldrsb r7, [",
-            $row,
-            ", #4]\n",
-            "mla r0, r7, r5, r0\n",
+            column!($row, "4"),
+            product!("r0", "r5"),
             $start!("r1"),
-            "ldrsb r7, [",
-            $row,
-            ", #8]\n",
-            "mla r0, r7, r6, r0\n",
-            "mla r1, r7, r5, r1\n",
+            column!($row, "8"),
+            product!("r0", "r6"),
+            product!("r1", "r5"),
             $start!("r2"),
-            "ldrsb r7, [",
-            $row,
-            ", #12]\n",
-            "mla r1, r7, r6, r1\n",
-            "mla r2, r7, r5, r2\n",
+            column!($row, "12"),
+            product!("r1", "r6"),
+            product!("r2", "r5"),
             $start!("r3"),
-            "ldrsb r7, [",
-            $row,
-            ", #16]\n",
-            "mla r2, r7, r6, r2\n",
-            "mla r3, r7, r5, r3\n",
-            "ldrsb r7, [",
-            $row,
-            ", #20]\n",
-            "mla r3, r7, r6, r3\n",
+            column!($row, "16"),
+            product!("r2", "r6"),
+            product!("r3", "r5"),
+            column!($row, "20"),
+            product!("r3", "r6"),
             "add ",
             $row,
             ", ",
@@ -150,89 +161,47 @@ macro_rules! row {
 macro_rules! short_row {
     ($start:ident, $row:literal, $a:literal, $b:literal, $c:literal) => {
         concat!(
-            "ldrsb r4, [r9, #",
-            $a,
-            "]\n",
-            "ldrsb r5, [r9, #",
-            $b,
-            "]\n",
-            "ldrsb r6, [r9, #",
-            $c,
-            "]\n",
-            "ldrsb r7, [",
-            $row,
-            "]\n",
+            weights!($a, $b, $c),
+            column!($row, "0"),
             $start!("r0"),
-            "ldrsb r7, [",
-            $row,
-            ", #4]\n",
-            "mla r0, r7, r5, r0\n",
+            column!($row, "4"),
+            product!("r0", "r5"),
             $start!("r1"),
-            "ldrsb r7, [",
-            $row,
-            ", #8]\n",
-            "mla r0, r7, r6, r0\n",
-            "mla r1, r7, r5, r1\n",
-            "ldrsb r7, [",
-            $row,
-            ", #12]\n",
-            "mla r1, r7, r6, r1\n",
+            column!($row, "8"),
+            product!("r0", "r6"),
+            product!("r1", "r5"),
+            column!($row, "12"),
+            product!("r1", "r6"),
         )
     };
 }
 
-/// The same, two columns apart.
+/// The same of four outputs, two columns apart.
 macro_rules! wide_row {
     ($start:ident, $row:literal, $a:literal, $b:literal, $c:literal) => {
         concat!(
-            "ldrsb r4, [r9, #",
-            $a,
-            "]\n",
-            "ldrsb r5, [r9, #",
-            $b,
-            "]\n",
-            "ldrsb r6, [r9, #",
-            $c,
-            "]\n",
-            "ldrsb r7, [",
-            $row,
-            "]\n",
+            weights!($a, $b, $c),
+            column!($row, "0"),
             $start!("r0"),
-            "ldrsb r7, [",
-            $row,
-            ", #4]\n",
-            "mla r0, r7, r5, r0\n",
-            "ldrsb r7, [",
-            $row,
-            ", #8]\n",
-            "mla r0, r7, r6, r0\n",
+            column!($row, "4"),
+            product!("r0", "r5"),
+            column!($row, "8"),
+            product!("r0", "r6"),
             $start!("r1"),
-            "ldrsb r7, [",
-            $row,
-            ", #12]\n",
-            "mla r1, r7, r5, r1\n",
-            "ldrsb r7, [",
-            $row,
-            ", #16]\n",
-            "mla r1, r7, r6, r1\n",
+            column!($row, "12"),
+            product!("r1", "r5"),
+            column!($row, "16"),
+            product!("r1", "r6"),
             $start!("r2"),
-            "ldrsb r7, [",
-            $row,
-            ", #20]\n",
-            "mla r2, r7, r5, r2\n",
-            "ldrsb r7, [",
-            $row,
-            ", #24]\n",
-            "mla r2, r7, r6, r2\n",
+            column!($row, "20"),
+            product!("r2", "r5"),
+            column!($row, "24"),
+            product!("r2", "r6"),
             $start!("r3"),
-            "ldrsb r7, [",
-            $row,
-            ", #28]\n",
-            "mla r3, r7, r5, r3\n",
-            "ldrsb r7, [",
-            $row,
-            ", #32]\n",
-            "mla r3, r7, r6, r3\n",
+            column!($row, "28"),
+            product!("r3", "r5"),
+            column!($row, "32"),
+            product!("r3", "r6"),
             "add ",
             $row,
             ", ",

@@ -2,7 +2,7 @@
 //! and never moved, and what a channel needs stays in registers from row to row.
 
 use super::finish::{clamp, narrow, of_kind, scale, vector_asm};
-use super::{Finish, holds};
+use super::{Finish, holds, load_8};
 use core::arch::aarch64::*;
 use core::marker::PhantomData;
 
@@ -22,6 +22,38 @@ pub(crate) enum Taps<'a> {
     Threes(&'a [[i8; 8]; 9]),
     /// Two products fit one.
     Pairs(&'a [[i8; 8]; 9]),
+}
+
+impl Taps<'_> {
+    /// For `SDOT`.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(crate) fn dots(weights: &[[i8; 8]; 9]) -> Self {
+        // Two copies side by side, of which the lower one counts.
+        let twice = |tap: &[i8; 8]| vcombine_s8(load_8(tap), load_8(tap));
+        let zero = vdupq_n_s8(0);
+        let [mut first, mut second] = [[zero; 6]; 2];
+        let columns = first.as_chunks_mut::<2>().0.iter_mut().zip(second.as_chunks_mut::<2>().0);
+        let [upper, middle, lower] = weights.as_chunks::<3>().0 else {
+            return Self::Dots([first, second]);
+        };
+        for ((((first, second), a), b), c) in columns.zip(upper).zip(middle).zip(lower) {
+            let (a, b, c) = (twice(a), twice(b), twice(c));
+            // From the first row on with a zero at the end, and from the second with one at the start.
+            *first = quads(a, b, c, zero);
+            *second = quads(zero, a, b, c);
+        }
+        Self::Dots([first, second])
+    }
+}
+
+/// Four rows of channel 0, of channel 1 and so on to channel 7.
+#[inline]
+#[target_feature(enable = "neon")]
+fn quads(a: int8x16_t, b: int8x16_t, c: int8x16_t, d: int8x16_t) -> [int8x16_t; 2] {
+    let upper = vreinterpretq_s16_s8(vzip1q_s8(a, b));
+    let lower = vreinterpretq_s16_s8(vzip1q_s8(c, d));
+    [vreinterpretq_s8_s16(vzip1q_s16(upper, lower)), vreinterpretq_s8_s16(vzip2q_s16(upper, lower))]
 }
 
 /// What all rows have in common.
@@ -250,51 +282,19 @@ macro_rules! widen {
     };
 }
 
-/// A product with a weight in an int16: of the upper row of a column or its neighbour, or of the
-/// rows below, for the first row of outputs or for the second.
+/// A product with a weight in an int16: of one of the four rows of a column.
 macro_rules! product {
-    ($multiply:literal, $to:literal, $rows:literal, $width:literal, $weight:literal) => {
-        concat!($multiply, " ", $to, ".8h, ", $rows, $width, ", ", $weight, $width, "\n")
+    ($multiply:literal, 0, $to:literal, [$upper:literal $lower:literal], $weight:literal) => {
+        concat!($multiply, " ", $to, ".8h, ", $upper, ".8b, ", $weight, ".8b\n")
     };
-}
-
-/// Starts with the first row of a window.
-macro_rules! first {
-    (0, $to:literal, [$upper:literal $lower:literal], $weight:literal) => {
-        product!("smull", $to, $upper, ".8b", $weight)
+    ($multiply:literal, 1, $to:literal, [$upper:literal $lower:literal], $weight:literal) => {
+        concat!($multiply, "2 ", $to, ".8h, ", $upper, ".16b, ", $weight, ".16b\n")
     };
-    (1, $to:literal, [$upper:literal $lower:literal], $weight:literal) => {
-        product!("smull2", $to, $upper, ".16b", $weight)
+    ($multiply:literal, 2, $to:literal, [$upper:literal $lower:literal], $weight:literal) => {
+        product!($multiply, 0, $to, [$lower $lower], $weight)
     };
-}
-
-/// Adds the second row.
-macro_rules! second {
-    (0, $to:literal, [$upper:literal $lower:literal], $weight:literal) => {
-        product!("smlal2", $to, $upper, ".16b", $weight)
-    };
-    (1, $to:literal, [$upper:literal $lower:literal], $weight:literal) => {
-        product!("smlal", $to, $lower, ".8b", $weight)
-    };
-}
-
-/// Adds the third row.
-macro_rules! third {
-    (0, $to:literal, [$upper:literal $lower:literal], $weight:literal) => {
-        product!("smlal", $to, $lower, ".8b", $weight)
-    };
-    (1, $to:literal, [$upper:literal $lower:literal], $weight:literal) => {
-        product!("smlal2", $to, $lower, ".16b", $weight)
-    };
-}
-
-/// Starts with the third row.
-macro_rules! third_alone {
-    (0, $to:literal, [$upper:literal $lower:literal], $weight:literal) => {
-        product!("smull", $to, $lower, ".8b", $weight)
-    };
-    (1, $to:literal, [$upper:literal $lower:literal], $weight:literal) => {
-        product!("smull2", $to, $lower, ".16b", $weight)
+    ($multiply:literal, 3, $to:literal, [$upper:literal $lower:literal], $weight:literal) => {
+        product!($multiply, 1, $to, [$lower $lower], $weight)
     };
 }
 
@@ -322,15 +322,15 @@ macro_rules! sums {
     };
     (THREES, 0, [$a:tt $b:tt $c:tt], [$low:literal $high:literal $($q:literal)*]) => {
         concat!(
-            first!(0, "v19", $a, "v6"),
-            first!(0, "v20", $b, "v7"),
-            first!(0, "v27", $c, "v8"),
-            second!(0, "v19", $a, "v9"),
-            second!(0, "v20", $b, "v10"),
-            second!(0, "v27", $c, "v11"),
-            third!(0, "v19", $a, "v12"),
-            third!(0, "v20", $b, "v13"),
-            third!(0, "v27", $c, "v14"),
+            product!("smull", 0, "v19", $a, "v6"),
+            product!("smull", 0, "v20", $b, "v7"),
+            product!("smull", 0, "v27", $c, "v8"),
+            product!("smlal", 1, "v19", $a, "v9"),
+            product!("smlal", 1, "v20", $b, "v10"),
+            product!("smlal", 1, "v27", $c, "v11"),
+            product!("smlal", 2, "v19", $a, "v12"),
+            product!("smlal", 2, "v20", $b, "v13"),
+            product!("smlal", 2, "v27", $c, "v14"),
             widen!("v19", [$low $high], ["v21" "v22"]),
             widen!("v20", [$low $high], [$low $high]),
             widen!("v27", [$low $high], [$low $high]),
@@ -338,16 +338,16 @@ macro_rules! sums {
     };
     (PAIRS, 0, [$a:tt $b:tt $c:tt], [$low:literal $high:literal $($q:literal)*]) => {
         concat!(
-            first!(0, "v19", $a, "v6"),
-            first!(0, "v20", $b, "v7"),
-            first!(0, "v27", $c, "v8"),
-            third_alone!(0, "v28", $a, "v12"),
-            second!(0, "v19", $a, "v9"),
-            second!(0, "v20", $b, "v10"),
-            second!(0, "v27", $c, "v11"),
-            third!(0, "v28", $b, "v13"),
+            product!("smull", 0, "v19", $a, "v6"),
+            product!("smull", 0, "v20", $b, "v7"),
+            product!("smull", 0, "v27", $c, "v8"),
+            product!("smull", 2, "v28", $a, "v12"),
+            product!("smlal", 1, "v19", $a, "v9"),
+            product!("smlal", 1, "v20", $b, "v10"),
+            product!("smlal", 1, "v27", $c, "v11"),
+            product!("smlal", 2, "v28", $b, "v13"),
             widen!("v19", [$low $high], ["v21" "v22"]),
-            third_alone!(0, "v19", $c, "v14"),
+            product!("smull", 2, "v19", $c, "v14"),
             widen!("v20", [$low $high], [$low $high]),
             widen!("v27", [$low $high], [$low $high]),
             widen!("v28", [$low $high], [$low $high]),
@@ -363,10 +363,10 @@ macro_rules! early_first {
     };
     ($taps:ident, [$a:tt $b:tt]) => {
         concat!(
-            first!(0, "v19", $a, "v6"),
-            first!(1, "v20", $a, "v6"),
-            first!(0, "v27", $b, "v7"),
-            first!(1, "v28", $b, "v7"),
+            product!("smull", 0, "v19", $a, "v6"),
+            product!("smull", 1, "v20", $a, "v6"),
+            product!("smull", 0, "v27", $b, "v7"),
+            product!("smull", 1, "v28", $b, "v7"),
         )
     };
 }
@@ -378,10 +378,10 @@ macro_rules! early_second {
     };
     ($taps:ident, [$a:tt $b:tt]) => {
         concat!(
-            second!(0, "v19", $a, "v9"),
-            second!(1, "v20", $a, "v9"),
-            second!(0, "v27", $b, "v10"),
-            second!(1, "v28", $b, "v10"),
+            product!("smlal", 1, "v19", $a, "v9"),
+            product!("smlal", 2, "v20", $a, "v9"),
+            product!("smlal", 1, "v27", $b, "v10"),
+            product!("smlal", 2, "v28", $b, "v10"),
         )
     };
 }
@@ -390,10 +390,10 @@ macro_rules! early_second {
 macro_rules! early_third {
     (THREES, [$a:tt $b:tt]) => {
         concat!(
-            third!(0, "v19", $a, "v12"),
-            third!(1, "v20", $a, "v12"),
-            third!(0, "v27", $b, "v13"),
-            third!(1, "v28", $b, "v13"),
+            product!("smlal", 2, "v19", $a, "v12"),
+            product!("smlal", 3, "v20", $a, "v12"),
+            product!("smlal", 2, "v27", $b, "v13"),
+            product!("smlal", 3, "v28", $b, "v13"),
         )
     };
     ($taps:ident, [$a:tt $b:tt]) => {
@@ -413,14 +413,14 @@ macro_rules! both_sums {
         concat!(
             widen!("v19", ["v15" "v16"], ["v21" "v22"]),
             widen!("v20", ["v17" "v18"], ["v21" "v22"]),
-            first!(0, "v19", $c, "v8"),
-            first!(1, "v20", $c, "v8"),
+            product!("smull", 0, "v19", $c, "v8"),
+            product!("smull", 1, "v20", $c, "v8"),
             widen!("v27", ["v15" "v16"], ["v15" "v16"]),
-            second!(0, "v19", $c, "v11"),
-            second!(1, "v20", $c, "v11"),
+            product!("smlal", 1, "v19", $c, "v11"),
+            product!("smlal", 2, "v20", $c, "v11"),
             widen!("v28", ["v17" "v18"], ["v17" "v18"]),
-            third!(0, "v19", $c, "v14"),
-            third!(1, "v20", $c, "v14"),
+            product!("smlal", 2, "v19", $c, "v14"),
+            product!("smlal", 3, "v20", $c, "v14"),
             widen!("v19", ["v15" "v16"], ["v15" "v16"]),
             widen!("v20", ["v17" "v18"], ["v17" "v18"]),
         )
@@ -429,20 +429,20 @@ macro_rules! both_sums {
         concat!(
             widen!("v19", ["v15" "v16"], ["v21" "v22"]),
             widen!("v20", ["v17" "v18"], ["v21" "v22"]),
-            first!(0, "v19", $c, "v8"),
-            first!(1, "v20", $c, "v8"),
+            product!("smull", 0, "v19", $c, "v8"),
+            product!("smull", 1, "v20", $c, "v8"),
             widen!("v27", ["v15" "v16"], ["v15" "v16"]),
             widen!("v28", ["v17" "v18"], ["v17" "v18"]),
-            second!(0, "v19", $c, "v11"),
-            second!(1, "v20", $c, "v11"),
-            third_alone!(0, "v27", $a, "v12"),
-            third_alone!(1, "v28", $a, "v12"),
+            product!("smlal", 1, "v19", $c, "v11"),
+            product!("smlal", 2, "v20", $c, "v11"),
+            product!("smull", 2, "v27", $a, "v12"),
+            product!("smull", 3, "v28", $a, "v12"),
             widen!("v19", ["v15" "v16"], ["v15" "v16"]),
             widen!("v20", ["v17" "v18"], ["v17" "v18"]),
-            third!(0, "v27", $b, "v13"),
-            third!(1, "v28", $b, "v13"),
-            third_alone!(0, "v19", $c, "v14"),
-            third_alone!(1, "v20", $c, "v14"),
+            product!("smlal", 2, "v27", $b, "v13"),
+            product!("smlal", 3, "v28", $b, "v13"),
+            product!("smull", 2, "v19", $c, "v14"),
+            product!("smull", 3, "v20", $c, "v14"),
             widen!("v27", ["v15" "v16"], ["v15" "v16"]),
             widen!("v28", ["v17" "v18"], ["v17" "v18"]),
             widen!("v19", ["v15" "v16"], ["v15" "v16"]),

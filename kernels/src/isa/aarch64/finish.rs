@@ -213,22 +213,41 @@ macro_rules! scale_four {
 }
 pub(super) use scale_four;
 
-/// Sixteen sums, which start with the bias.
+/// Sums of a pixel, which start with the bias.
+macro_rules! bias {
+    ([$a:literal $b:literal $c:literal $d:literal]) => {
+        concat!(
+            "ldp ", $a, ", ", $b, ", [{finish}]\n", "ldp ", $c, ", ", $d, ", [{finish}, #32]\n",
+        )
+    };
+}
+pub(super) use bias;
+
+/// Those of four pixels.
 macro_rules! start {
     () => {
         concat!(
-            "ldp q16, q17, [{finish}]\n",
-            "ldp q18, q19, [{finish}, #32]\n",
-            "ldp q20, q21, [{finish}]\n",
-            "ldp q22, q23, [{finish}, #32]\n",
-            "ldp q24, q25, [{finish}]\n",
-            "ldp q26, q27, [{finish}, #32]\n",
-            "ldp q28, q29, [{finish}]\n",
-            "ldp q30, q31, [{finish}, #32]\n",
+            bias!(["q16" "q17" "q18" "q19"]),
+            bias!(["q20" "q21" "q22" "q23"]),
+            bias!(["q24" "q25" "q26" "q27"]),
+            bias!(["q28" "q29" "q30" "q31"]),
         )
     };
 }
 pub(super) use start;
+
+/// Goes to what follows the four runs.
+macro_rules! next {
+    () => {
+        concat!(
+            "add {p0}, {p0}, {next}\n",
+            "add {p1}, {p1}, {next}\n",
+            "add {p2}, {p2}, {next}\n",
+            "add {p3}, {p3}, {next}\n",
+        )
+    };
+}
+pub(super) use next;
 
 /// A loop in assembly that may use every vector register.
 macro_rules! vector_asm {

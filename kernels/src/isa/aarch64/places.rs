@@ -106,3 +106,48 @@ impl<const P: usize> WindowTiles<'_, '_, P> {
             && holds(self.output, pixels * self.tiles, self.channels, channels)
     }
 }
+
+/// A loop over the tiles of windows: `$first` before the rows of one, `$row` in each of them, `$then`
+/// behind the last. The four runs of a row are at `p0` to `p3`; `steps` are $step bytes of one.
+macro_rules! windows_asm {
+    ($work:ident, $step:literal, [$($first:expr,)*], [$($row:expr,)*], [$($then:expr,)*],
+     $($operands:tt)*) => {
+        vector_asm!(
+            "2:",
+            "ldp {p0:w}, {p1:w}, [{places}], #8",
+            "ldp {p2:w}, {p3:w}, [{places}], #8",
+            "add {p0}, {p0}, {data}",
+            "add {p1}, {p1}, {data}",
+            "add {p2}, {p2}, {data}",
+            "add {p3}, {p3}, {data}",
+            "mov {row}, {rows}",
+            $($first,)*
+            "6:",
+            $($row,)*
+            next!(),
+            "subs {row}, {row}, #1",
+            "b.ne 6b",
+            $($then,)*
+            "subs {tiles}, {tiles}, #1",
+            "b.ne 2b",
+            p0 = out(reg) _,
+            p1 = out(reg) _,
+            p2 = out(reg) _,
+            p3 = out(reg) _,
+            data = in(reg) $work.places.data(),
+            places = inout(reg) $work.places.tile($work.first) => _,
+            rows = in(reg) $work.places.rows(),
+            row = out(reg) _,
+            next = in(reg) $work.places.pitch().wrapping_sub($work.places.len()),
+            weights = in(reg) $work.weights.as_ptr(),
+            n = out(reg) _,
+            steps = in(reg) $work.places.len() / $step,
+            finish = in(reg) $work.finish,
+            out = inout(reg) $work.output.as_mut_ptr() => _,
+            channels = in(reg) $work.channels,
+            tiles = inout(reg) $work.tiles => _,
+            $($operands)*
+        )
+    };
+}
+pub(super) use windows_asm;

@@ -1,6 +1,9 @@
 //! `SDOT`: four products of int8 added to each int32.
 
-use super::finish::{clamp, narrow, of_kind, parameters, scale, scale_four, start, vector_asm};
+use super::finish::{
+    bias, clamp, narrow, next, of_kind, parameters, scale, scale_four, start, vector_asm,
+};
+use super::places::windows_asm;
 use super::{Tiles, WindowTiles, holds};
 use core::arch::aarch64::*;
 use core::arch::asm;
@@ -21,21 +24,29 @@ pub(crate) fn sdot_lane<const LANE: i32>(sums: int32x4_t, a: int8x16_t, b: int8x
     result
 }
 
-/// Four depth steps: one weight vector times a lane of each pixel.
+/// Four depth steps of four channels: a weight vector times a lane of a pixel.
+macro_rules! one {
+    ($w:literal, $lane:literal, $pixel:literal, $sum:literal) => {
+        concat!("sdot ", $sum, ".4s, ", $w, ".16b, ", $pixel, ".4b[", $lane, "]\n")
+    };
+}
+
+/// The same of four pixels.
 macro_rules! four {
     ($w:literal, $lane:literal, [$p0:literal $p1:literal $p2:literal $p3:literal],
      [$s0:literal $s1:literal $s2:literal $s3:literal]) => {
         concat!(
-            "sdot ", $s0, ".4s, ", $w, ".16b, ", $p0, ".4b[", $lane, "]\n", "sdot ", $s1, ".4s, ",
-            $w, ".16b, ", $p1, ".4b[", $lane, "]\n", "sdot ", $s2, ".4s, ", $w, ".16b, ", $p2,
-            ".4b[", $lane, "]\n", "sdot ", $s3, ".4s, ", $w, ".16b, ", $p3, ".4b[", $lane, "]\n",
+            one!($w, $lane, $p0, $s0),
+            one!($w, $lane, $p1, $s1),
+            one!($w, $lane, $p2, $s2),
+            one!($w, $lane, $p3, $s3),
         )
     };
 }
 
-/// Sixteen steps of four channels.
+/// Sixteen steps of four channels, by `one` or `four`.
 macro_rules! sixteen {
-    ($weights:literal, $pixels:tt, $sums:tt) => {
+    ($products:ident, $weights:literal, $pixels:tt, $sums:tt) => {
         concat!(
             "ldp q8, q9, [{",
             $weights,
@@ -43,10 +54,10 @@ macro_rules! sixteen {
             "ldp q10, q11, [{",
             $weights,
             "}], #32\n",
-            four!("v8", "0", $pixels, $sums),
-            four!("v9", "1", $pixels, $sums),
-            four!("v10", "2", $pixels, $sums),
-            four!("v11", "3", $pixels, $sums),
+            $products!("v8", "0", $pixels, $sums),
+            $products!("v9", "1", $pixels, $sums),
+            $products!("v10", "2", $pixels, $sums),
+            $products!("v11", "3", $pixels, $sums),
         )
     };
 }
@@ -55,10 +66,10 @@ macro_rules! sixteen {
 macro_rules! step {
     ($pixels:tt) => {
         concat!(
-            sixteen!("w0", $pixels, ["v16" "v20" "v24" "v28"]),
-            sixteen!("w1", $pixels, ["v17" "v21" "v25" "v29"]),
-            sixteen!("w2", $pixels, ["v18" "v22" "v26" "v30"]),
-            sixteen!("w3", $pixels, ["v19" "v23" "v27" "v31"]),
+            sixteen!(four, "w0", $pixels, ["v16" "v20" "v24" "v28"]),
+            sixteen!(four, "w1", $pixels, ["v17" "v21" "v25" "v29"]),
+            sixteen!(four, "w2", $pixels, ["v18" "v22" "v26" "v30"]),
+            sixteen!(four, "w3", $pixels, ["v19" "v23" "v27" "v31"]),
         )
     };
 }
@@ -109,18 +120,6 @@ macro_rules! panels {
             "add {w1}, {weights}, {panel}\n",
             "add {w2}, {w1}, {panel}\n",
             "add {w3}, {w2}, {panel}\n",
-        )
-    };
-}
-
-/// Goes to what follows the four runs.
-macro_rules! next {
-    () => {
-        concat!(
-            "add {p0}, {p0}, {next}\n",
-            "add {p1}, {p1}, {next}\n",
-            "add {p2}, {p2}, {next}\n",
-            "add {p3}, {p3}, {next}\n",
         )
     };
 }
@@ -211,39 +210,14 @@ pub(crate) fn sdot_4x16<const K: u8>(work: Tiles<'_, 4>) -> Option<()> {
     Some(())
 }
 
-/// Four depth steps of four channels: a weight vector times a lane of a pixel.
-macro_rules! one {
-    ($w:literal, $lane:literal, $pixel:literal, $sum:literal) => {
-        concat!("sdot ", $sum, ".4s, ", $w, ".16b, ", $pixel, ".4b[", $lane, "]\n")
-    };
-}
-
-/// Sixteen steps of four channels and one pixel.
-macro_rules! one_sixteen {
-    ($weights:literal, $pixel:literal, $sum:literal) => {
-        concat!(
-            "ldp q8, q9, [{",
-            $weights,
-            "}], #32\n",
-            "ldp q10, q11, [{",
-            $weights,
-            "}], #32\n",
-            one!("v8", "0", $pixel, $sum),
-            one!("v9", "1", $pixel, $sum),
-            one!("v10", "2", $pixel, $sum),
-            one!("v11", "3", $pixel, $sum),
-        )
-    };
-}
-
 /// Sixteen steps of all channels and one pixel.
 macro_rules! one_step {
     ($pixel:literal) => {
         concat!(
-            one_sixteen!("w0", $pixel, "v16"),
-            one_sixteen!("w1", $pixel, "v17"),
-            one_sixteen!("w2", $pixel, "v18"),
-            one_sixteen!("w3", $pixel, "v19"),
+            sixteen!(one, "w0", $pixel, "v16"),
+            sixteen!(one, "w1", $pixel, "v17"),
+            sixteen!(one, "w2", $pixel, "v18"),
+            sixteen!(one, "w3", $pixel, "v19"),
         )
     };
 }
@@ -257,8 +231,7 @@ macro_rules! single_tiles {
         unsafe {
             vector_asm!(
                 "2:",
-                "ldp q16, q17, [{finish}]",
-                "ldp q18, q19, [{finish}, #32]",
+                bias!(["q16" "q17" "q18" "q19"]),
                 panels!(),
                 "subs {n}, {steps}, #8",
                 "b.lo 4f",
@@ -333,46 +306,17 @@ macro_rules! windows {
         // every row, four times 16 * steps * rows, one after the other, in `weights` and writes four
         // runs of 16 in `output`, all of which `Places` or the caller has checked.
         unsafe {
-            vector_asm!(
-                "2:",
-                start!(),
-                "ldp {p0:w}, {p1:w}, [{places}], #8",
-                "ldp {p2:w}, {p3:w}, [{places}], #8",
-                "add {p0}, {p0}, {data}",
-                "add {p1}, {p1}, {data}",
-                "add {p2}, {p2}, {data}",
-                "add {p3}, {p3}, {data}",
-                panels!(),
-                "mov {row}, {rows}",
-                "6:",
-                steps!(),
-                next!(),
-                "subs {row}, {row}, #1",
-                "b.ne 6b",
-                outputs!($kind),
-                "subs {tiles}, {tiles}, #1",
-                "b.ne 2b",
-                p0 = out(reg) _,
-                p1 = out(reg) _,
-                p2 = out(reg) _,
-                p3 = out(reg) _,
-                data = in(reg) $work.places.data(),
-                places = inout(reg) $work.places.tile($work.first) => _,
-                rows = in(reg) $work.places.rows(),
-                row = out(reg) _,
-                next = in(reg) $work.places.pitch().wrapping_sub($work.places.len()),
-                weights = in(reg) $work.weights.as_ptr(),
+            windows_asm!(
+                $work,
+                4,
+                [start!(), panels!(),],
+                [steps!(),],
+                [outputs!($kind),],
                 panel = in(reg) 4 * $work.places.len() * $work.places.rows(),
                 w0 = out(reg) _,
                 w1 = out(reg) _,
                 w2 = out(reg) _,
                 w3 = out(reg) _,
-                n = out(reg) _,
-                steps = in(reg) $work.places.len() / 4,
-                finish = in(reg) $work.finish,
-                out = inout(reg) $work.output.as_mut_ptr() => _,
-                channels = in(reg) $work.channels,
-                tiles = inout(reg) $work.tiles => _,
             );
         }
     };

@@ -1,6 +1,9 @@
 //! `SMMLA`: a 2x8 matrix of int8 times the transpose of another, added to a 2x2 matrix of int32.
 
-use super::finish::{clamp, narrow, of_kind, parameters, scale, scale_four, start, vector_asm};
+use super::finish::{
+    bias, clamp, narrow, next, of_kind, parameters, scale, scale_four, start, vector_asm,
+};
+use super::places::windows_asm;
 use super::{Tiles, WindowTiles, holds};
 use core::arch::aarch64::*;
 use core::arch::asm;
@@ -166,10 +169,8 @@ macro_rules! half_tiles {
         unsafe {
             vector_asm!(
                 "2:",
-                "ldp q16, q17, [{finish}]",
-                "ldp q18, q19, [{finish}, #32]",
-                "ldp q20, q21, [{finish}]",
-                "ldp q22, q23, [{finish}, #32]",
+                bias!(["q16" "q17" "q18" "q19"]),
+                bias!(["q20" "q21" "q22" "q23"]),
                 "mov {w}, {weights}",
                 "subs {n}, {steps}, #2",
                 "b.lo 4f",
@@ -236,58 +237,28 @@ macro_rules! windows {
         // every row, 64 * steps * rows bytes of `weights` and writes eight runs of 8 in `output`,
         // all of which `Places` or the caller has checked.
         unsafe {
-            vector_asm!(
-                "2:",
-                start!(),
-                "ldp {p0:w}, {p1:w}, [{places}], #8",
-                "ldp {p2:w}, {p3:w}, [{places}], #8",
-                "add {p0}, {p0}, {data}",
-                "add {p1}, {p1}, {data}",
-                "add {p2}, {p2}, {data}",
-                "add {p3}, {p3}, {data}",
-                "mov {w}, {weights}",
-                "mov {row}, {rows}",
-                "6:",
-                "mov {n}, {steps}",
-                "3:",
-                "ldp q0, q4, [{p0}], #32",
-                "ldp q8, q9, [{w}], #32",
-                "ldp q10, q11, [{w}], #32",
-                "ldp q1, q5, [{p1}], #32",
-                "ldp q2, q6, [{p2}], #32",
-                "ldp q12, q13, [{w}], #32",
-                "ldp q14, q15, [{w}], #32",
-                "ldp q3, q7, [{p3}], #32",
-                step!(["v0" "v1" "v2" "v3"], ["v8" "v9" "v10" "v11"]),
-                step!(["v4" "v5" "v6" "v7"], ["v12" "v13" "v14" "v15"]),
-                "subs {n}, {n}, #2",
-                "b.ne 3b",
-                "add {p0}, {p0}, {next}",
-                "add {p1}, {p1}, {next}",
-                "add {p2}, {p2}, {next}",
-                "add {p3}, {p3}, {next}",
-                "subs {row}, {row}, #1",
-                "b.ne 6b",
-                outputs!($kind),
-                "subs {tiles}, {tiles}, #1",
-                "b.ne 2b",
-                p0 = out(reg) _,
-                p1 = out(reg) _,
-                p2 = out(reg) _,
-                p3 = out(reg) _,
-                data = in(reg) $work.places.data(),
-                places = inout(reg) $work.places.tile($work.first) => _,
-                rows = in(reg) $work.places.rows(),
-                row = out(reg) _,
-                next = in(reg) $work.places.pitch().wrapping_sub($work.places.len()),
-                weights = in(reg) $work.weights.as_ptr(),
+            windows_asm!(
+                $work,
+                16,
+                [start!(), "mov {w}, {weights}",],
+                [
+                    "mov {n}, {steps}",
+                    "3:",
+                    "ldp q0, q4, [{p0}], #32",
+                    "ldp q8, q9, [{w}], #32",
+                    "ldp q10, q11, [{w}], #32",
+                    "ldp q1, q5, [{p1}], #32",
+                    "ldp q2, q6, [{p2}], #32",
+                    "ldp q12, q13, [{w}], #32",
+                    "ldp q14, q15, [{w}], #32",
+                    "ldp q3, q7, [{p3}], #32",
+                    step!(["v0" "v1" "v2" "v3"], ["v8" "v9" "v10" "v11"]),
+                    step!(["v4" "v5" "v6" "v7"], ["v12" "v13" "v14" "v15"]),
+                    "subs {n}, {n}, #2",
+                    "b.ne 3b",
+                ],
+                [outputs!($kind),],
                 w = out(reg) _,
-                n = out(reg) _,
-                steps = in(reg) $work.places.len() / 16,
-                finish = in(reg) $work.finish,
-                out = inout(reg) $work.output.as_mut_ptr() => _,
-                channels = in(reg) $work.channels,
-                tiles = inout(reg) $work.tiles => _,
             );
         }
     };

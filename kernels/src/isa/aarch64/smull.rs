@@ -2,7 +2,8 @@
 //! (`SADALP`): 16 multiplications in three instructions. No weight may be -128, or two products
 //! do not fit.
 
-use super::finish::{clamp, narrow, of_kind, scale, vector_asm};
+use super::finish::{clamp, narrow, next, of_kind, scale, vector_asm};
+use super::places::windows_asm;
 use super::{Tiles, WindowTiles, holds};
 
 /// One weight vector times four pixels: the products of the upper halves are added to those of the
@@ -172,18 +173,6 @@ macro_rules! pairs {
     };
 }
 
-/// Goes to what follows the four runs.
-macro_rules! next {
-    () => {
-        concat!(
-            "add {p0}, {p0}, {next}\n",
-            "add {p1}, {p1}, {next}\n",
-            "add {p2}, {p2}, {next}\n",
-            "add {p3}, {p3}, {next}\n",
-        )
-    };
-}
-
 /// The outputs of four pixels.
 macro_rules! outputs {
     ($kind:ident) => {
@@ -268,51 +257,27 @@ macro_rules! windows {
         // every row, 64 * steps * rows bytes of `weights` and writes four runs of 4 in `output`,
         // all of which `Places` or the caller has checked.
         unsafe {
-            vector_asm!(
-                "2:",
-                "ldp {p0:w}, {p1:w}, [{places}], #8",
-                "ldp {p2:w}, {p3:w}, [{places}], #8",
-                "add {p0}, {p0}, {data}",
-                "add {p1}, {p1}, {data}",
-                "add {p2}, {p2}, {data}",
-                "add {p3}, {p3}, {data}",
-                "mov {w}, {weights}",
-                "mov {row}, {rows}",
-                single!("saddlp"),
-                "sub {n}, {steps}, #1",
-                "b 7f",
-                "6:",
-                "mov {n}, {steps}",
-                "7:",
-                "subs {n}, {n}, #2",
-                "b.lo 4f",
-                pairs!("2"),
-                "tbz {n}, #0, 5f",
-                single!("sadalp"),
-                "5:",
-                next!(),
-                "subs {row}, {row}, #1",
-                "b.ne 6b",
-                outputs!($kind),
-                "subs {tiles}, {tiles}, #1",
-                "b.ne 2b",
-                p0 = out(reg) _,
-                p1 = out(reg) _,
-                p2 = out(reg) _,
-                p3 = out(reg) _,
-                data = in(reg) $work.places.data(),
-                places = inout(reg) $work.places.tile($work.first) => _,
-                rows = in(reg) $work.places.rows(),
-                row = out(reg) _,
-                next = in(reg) $work.places.pitch().wrapping_sub($work.places.len()),
-                weights = in(reg) $work.weights.as_ptr(),
+            windows_asm!(
+                $work,
+                16,
+                [
+                    "mov {w}, {weights}",
+                    single!("saddlp"),
+                    "sub {n}, {steps}, #1",
+                    "b 7f",
+                ],
+                [
+                    "mov {n}, {steps}",
+                    "7:",
+                    "subs {n}, {n}, #2",
+                    "b.lo 4f",
+                    pairs!("2"),
+                    "tbz {n}, #0, 5f",
+                    single!("sadalp"),
+                    "5:",
+                ],
+                [outputs!($kind),],
                 w = out(reg) _,
-                n = out(reg) _,
-                steps = in(reg) $work.places.len() / 16,
-                finish = in(reg) $work.finish,
-                out = inout(reg) $work.output.as_mut_ptr() => _,
-                channels = in(reg) $work.channels,
-                tiles = inout(reg) $work.tiles => _,
             );
         }
     };
