@@ -21,8 +21,9 @@
 //!
 //! # Cost
 //! `out_height * out_width * out_channels * taps` MACs. Scratch: scalar, AVX2 and AArch64 none, Armv6-M
-//! and Armv7-M about `28 * out_width` bytes, twice that for stride two, Armv7E-M about `24 * out_width` bytes, Helium up to 4 KiB or
-//! `64 * stride * out_width` bytes, up to 8 KiB where the map is tall; see [`scratch_bytes`].
+//! and Armv7-M about `28 * out_width` bytes, twice that for stride two, Armv7E-M about `24 * out_width`
+//! bytes, Helium up to 4 KiB or `64 * stride * out_width` bytes, up to 8 KiB where the map is tall; see
+//! [`scratch_bytes`].
 //!
 //! # Source
 //! Howard et al., MobileNets, section 3.1; TFLite quantization specification, DEPTHWISE_CONV_2D.
